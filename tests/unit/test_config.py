@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+
+from tts_ray.config import load_config, searches
+from tts_ray.errors import ConfigError
+
+ROOT = Path(__file__).parent.parent.parent
+CONFIGS = ROOT / "configs"
+POCKET = str(CONFIGS / "pocket.yaml")
+
+
+def config_of(*overrides):
+    return load_config([POCKET, *overrides], CONFIGS)
+
+
+def keys(*overrides):
+    return [search.key for search in searches(config_of(*overrides))]
+
+
+def test_a_group_is_chosen_by_name_and_its_values_can_be_overridden():
+    config = config_of("policy=pocket-m", "policy.replicas=2", "dataset.limit=5")
+    assert (config.policy.name, config.policy.replicas) == ("pocket-m", 2)
+    assert config.dataset.limit == 5
+
+
+def test_a_later_choice_of_a_group_leaves_nothing_of_the_earlier_one():
+    config = config_of("policy.replicas=7", "policy=pocket-m")
+    assert config.policy.replicas == 1
+
+
+def test_a_list_of_values_is_one_search_for_each():
+    assert keys("search.name=[beam_search,dvts]", "search.n=[4,8]") == [
+        f"{name}(n={n},m=4,depth=40,rank=last)" for name in ("beam_search", "dvts") for n in (4, 8)
+    ]
+
+
+def test_of_an_iid_pool_only_the_largest_budget_runs():
+    assert keys("search.name=best_of_n", "search.n=[4,64,16]") == ["best_of_n(n=64)"]
+
+
+def test_a_parameter_goes_to_the_searches_that_have_it():
+    assert keys("search.name=[greedy,majority]", "search.n=4") == ["greedy(n=1)", "majority(n=4)"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["polcy=pocket-m"], "Did you mean: 'policy'"),
+        (["policy=pocket-mm"], "did you mean 'pocket-m'"),
+        (["policy.replica=2"], "Did you mean: 'replicas'"),
+        (["policy.replicas=two"], "policy.replicas: Value 'two'"),
+        (["policy.replicas=0"], "policy.replicas=0 must be at least 1"),
+        (["search.m=5"], "n=4 is not a multiple of m=5"),
+        (["search.k=5"], "search.k is no parameter"),
+        (["search.name=bem_search"], "did you mean 'beam_search'"),
+        (["prm=null"], "needs a reward model"),
+        (["sampling.temperature=-1"], "sampling.temperature=-1"),
+        (["sampling.top_p=0"], "sampling.top_p=0"),
+        (["sampling.max_tokens=0"], "sampling.max_tokens=0"),
+        (["wandb.mode=of"], "'online'"),
+        (["nonsense"], "neither a .yaml file nor key=value"),
+        (["missing.yaml"], "no config file"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line_that_names_it(overrides, message):
+    with pytest.raises(ConfigError) as refused:
+        config_of(*overrides)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_digest_depends_on_what_is_computed_not_on_where():
+    digest = config_of().digest
+    assert config_of("policy.replicas=4", "run=elsewhere", "wandb.mode=disabled").digest == digest
+    assert config_of("seed=1").digest != digest
+    assert config_of("search.n=4").digest != digest
+    assert config_of("policy=pocket-m").digest != digest
+
+
+def test_a_run_without_a_reward_model_can_vote():
+    config = config_of("prm=null", "search.name=majority")
+    assert config.prm is None
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda file: file.stem)
+def test_every_shipped_fragment_loads_and_bears_its_own_name(file):
+    group = file.parent.name
+    config = config_of(f"{group}={file.stem}")
+    if group != "search":
+        assert getattr(config, group).name == file.stem

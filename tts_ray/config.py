@@ -1,0 +1,241 @@
+"""The run's configuration: YAML fragments and overrides in, plain typed objects out.
+
+Fragments merge left to right. `policy=NAME`, `prm=NAME`, `dataset=NAME` and `search=NAME` load
+configs/<group>/NAME.yaml under that key; `key.sub=value` sets one value. The only home of
+omegaconf: nothing past this module sees a config node.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tts_ray.errors import ConfigError
+from tts_ray.search.registry import SEARCHES, make_search, parameters, suggest
+from tts_ray.search.search import Search
+from tts_ray.types import Sampling
+
+GROUPS = ("policy", "prm", "dataset", "search")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model and the replicas that serve it. `model` is a hub id, a folder, or pocket:NAME."""
+
+    name: str = MISSING
+    model: str = MISSING
+    revision: str | None = None
+    parameters: float = MISSING
+    """Nominal parameter count, which FLOPs are computed from."""
+    dtype: str = "auto"
+    max_model_len: int | None = None
+    max_num_seqs: int = 256
+    tensor_parallel: int = 1
+    replicas: int = 1
+    cpus: float = 1
+    gpus: float = 1
+    """GPUs of one replica; a fraction shares a card, 0 runs on the CPU."""
+    gpu_memory_utilization: float = 0.9
+    kv_cache_gib: float = 1.0
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further vLLM engine arguments, as they are."""
+
+
+@dataclass(frozen=True)
+class PolicyConfig(ModelConfig):
+    prompt: str = MISSING
+    separator: str = "\n\n"
+
+
+@dataclass(frozen=True)
+class PrmConfig(ModelConfig):
+    format: str = MISSING
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Problems: `path` is a .jsonl or .parquet file, a Hugging Face dataset id, or "pocket"."""
+
+    name: str = MISSING
+    path: str = MISSING
+    split: str = "test"
+    subset: str | None = None
+    question: str = "problem"
+    answer: str = "answer"
+    level: str | None = None
+    limit: int | None = None
+    levels: list[int] | None = None
+    ids: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    address: str | None = None
+    """A Ray address, "auto", or null to start Ray on this machine."""
+    placement_s: float = 120.0
+    load_s: float = 1800.0
+    revival_s: float = 300.0
+    attempts: int = 3
+
+
+@dataclass(frozen=True)
+class GradingConfig:
+    workers: int = 1
+    seconds: float = 5.0
+    """Time limit of one comparison of two answers."""
+
+
+@dataclass(frozen=True)
+class WandbConfig:
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    """auto: online if there is a key, else offline."""
+    project: str = "tts_ray"
+    entity: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run: every search of `search` on every problem of `dataset`."""
+
+    policy: PolicyConfig
+    dataset: DatasetConfig
+    prm: PrmConfig | None = None
+    search: dict[str, Any] = field(default_factory=dict)
+    """`name` and parameters of a search; a list of values means one search for each."""
+    sampling: Sampling = Sampling()
+    seed: int = 0
+    run: str = MISSING
+    """The run directory."""
+    cluster: ClusterConfig = ClusterConfig()
+    grading: GradingConfig = GradingConfig()
+    wandb: WandbConfig = WandbConfig()
+
+    def identity(self) -> dict[str, Any]:
+        """What the records depend on. Where and how fast it runs is not part of it."""
+        where = {"replicas", "cpus", "gpus", "tensor_parallel", "max_num_seqs", "kv_cache_gib"}
+        where |= {"gpu_memory_utilization", "extra"}
+        values = asdict(self)
+        for role in ("policy", "prm"):
+            if values[role]:
+                values[role] = {k: v for k, v in values[role].items() if k not in where}
+        return {k: values[k] for k in ("policy", "prm", "dataset", "search", "sampling", "seed")}
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_config(arguments: Sequence[str], configs: Path) -> RunConfig:
+    """Merge `arguments` (YAML files, group choices, dotted overrides) into a checked config.
+
+    Raises:
+        ConfigError: a file, key or value is wrong; the message says which and what would fit.
+    """
+    merged: Any = OmegaConf.create({})
+    try:
+        for argument in arguments:
+            merged = OmegaConf.merge(merged, fragment(argument, configs, merged))
+        # A null group is "not used"; the schema would read it as one to fill in.
+        typed = OmegaConf.merge(OmegaConf.structured(RunConfig), schema_free(merged))
+        config = OmegaConf.to_object(typed)
+    except OmegaConfBaseException as error:
+        key = f"{error.full_key}: " if error.full_key else ""
+        raise ConfigError(f"{key}{str(error).splitlines()[0]}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not YAML: {' '.join(str(error).split())}") from None
+    assert isinstance(config, RunConfig)
+    check(config)
+    return config
+
+
+def schema_free(merged: Any) -> Any:
+    """The merged fragments as plain containers, so that groups merge by the schema's types."""
+    return OmegaConf.create(OmegaConf.to_container(merged, resolve=True))
+
+
+def fragment(argument: str, configs: Path, merged: Any) -> Any:
+    """What one command-line argument adds."""
+    if argument.endswith((".yaml", ".yml")) and "=" not in argument:
+        if not Path(argument).is_file():
+            raise ConfigError(f"no config file {argument!r}")
+        return expand_groups(OmegaConf.load(argument), configs)
+    key, equals, value = argument.partition("=")
+    if not equals:
+        raise ConfigError(f"{argument!r} is neither a .yaml file nor key=value")
+    if key in GROUPS and value not in ("", "null") and value[0] not in "{[":
+        # A group choice replaces the group: the rest of another choice must not shine through.
+        merged[key] = None
+    return expand_groups(OmegaConf.from_dotlist([argument]), configs)
+
+
+def expand_groups(node: Any, configs: Path) -> Any:
+    """Replace `group: NAME` by the fragment configs/group/NAME.yaml."""
+    for group in GROUPS:
+        choice = node.get(group) if OmegaConf.is_dict(node) else None
+        if isinstance(choice, str):
+            file = configs / group / f"{choice}.yaml"
+            if not file.is_file():
+                known = sorted(path.stem for path in (configs / group).glob("*.yaml"))
+                raise ConfigError(f"no {group} {choice!r} in {configs}; {suggest(choice, known)}")
+            node[group] = OmegaConf.load(file)
+    return node
+
+
+def check(config: RunConfig) -> None:
+    """Refuse what types cannot: before any GPU is reserved."""
+    for role, model in (("policy", config.policy), ("prm", config.prm)):
+        if model is None:
+            continue
+        if model.replicas < 1:
+            raise ConfigError(f"{role}.replicas={model.replicas} must be at least 1")
+        if model.gpus < 0 or model.cpus <= 0:
+            raise ConfigError(f"{role}: cpus={model.cpus:g} must be above 0 and gpus={model.gpus:g} not below")
+    sampling = config.sampling
+    if sampling.temperature < 0:
+        raise ConfigError(f"sampling.temperature={sampling.temperature} must not be negative")
+    if not 0 < sampling.top_p <= 1:
+        raise ConfigError(f"sampling.top_p={sampling.top_p} must be in (0, 1]")
+    for name in ("max_step_tokens", "max_tokens"):
+        if getattr(sampling, name) < 1:
+            raise ConfigError(f"sampling.{name}={getattr(sampling, name)} must be at least 1")
+    for search in searches(config):
+        if search.uses_reward and config.prm is None:
+            raise ConfigError(f"{search.key} needs a reward model; choose one with prm=NAME")
+
+
+def searches(config: RunConfig) -> list[Search]:
+    """Every search the grid `config.search` spells out, once, in order.
+
+    A parameter is used by the named searches that have it. Of a search whose candidates are
+    i.i.d. only the largest n runs: its pool holds every smaller budget.
+
+    Raises:
+        ConfigError: a name or parameter is unknown or a value does not fit.
+    """
+    grid = {key: value if isinstance(value, list) else [value] for key, value in config.search.items()}
+    if not grid.get("name"):
+        raise ConfigError(f"search.name is missing; choose from {', '.join(SEARCHES)}")
+    names = [str(name) for name in grid.pop("name")]
+    known = sorted({key for name in SEARCHES for key in parameters(name)})
+    for key in grid:
+        if key not in known:
+            raise ConfigError(f"search.{key} is no parameter of any search; {suggest(key, known)}")
+    found: dict[str, Search] = {}
+    for name in names:
+        mine = {key: values for key, values in grid.items() if key in parameters(name)}
+        if name == "greedy":
+            mine.pop("n", None)
+        if SEARCHES[name].pools and all(type(n) is int for n in mine.get("n", [])):
+            mine |= {"n": [max(mine["n"])]} if "n" in mine else {}
+        for values in itertools.product(*mine.values()):
+            search = make_search(name, dict(zip(mine, values, strict=True)))
+            found[search.key] = search
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""The only home of vllm, torch and transformers: engines that propose and score."""

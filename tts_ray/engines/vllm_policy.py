@@ -1,0 +1,121 @@
+"""A policy on vLLM: token ids in, token ids out, one request per child, seeded by the tree."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from transformers import AutoTokenizer
+from vllm.outputs import CompletionOutput
+
+from tts_ray.concurrency import together
+from tts_ray.engines.prompts import prompt_family
+from tts_ray.engines.spec import PolicySpec
+from tts_ray.engines.steps import cut
+from tts_ray.engines.vllm_compat import Vllm, engine_args
+from tts_ray.errors import EngineError
+from tts_ray.protocols import Policy
+from tts_ray.types import Finish, Path, Problem, Sampling, Step, Usage
+
+PROMPTS_KEPT = 4096
+CUT = Step("", (), Finish.LENGTH, 0.0)
+"""The continuation of a path that has no room left."""
+
+
+class VllmPolicy(Policy):
+    """One policy replica."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        self.separator = spec.separator
+        self.tokenizer = AutoTokenizer.from_pretrained(spec.model, revision=spec.revision)
+        family = prompt_family(spec.prompt)
+        self.prompt = lru_cache(PROMPTS_KEPT)(
+            lambda question: tuple(family.render(self.tokenizer, question))
+        )
+        self.vllm = Vllm(engine_args(spec))
+
+    async def propose(
+        self,
+        problem: Problem,
+        paths: Sequence[Path],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        whole: bool = False,
+    ) -> tuple[list[tuple[Step, ...]], Usage]:
+        prompt = self.prompt(problem.question)
+        grown = await together(
+            self._continue(prompt, path.token_ids, seed, sampling, whole)
+            for path, seed in zip(paths, seeds, strict=True)
+        )
+        usage = sum((used for _, used in grown), Usage())
+        return [steps for steps, _ in grown], replace(usage, calls=1)
+
+    async def _continue(
+        self,
+        prompt: tuple[int, ...],
+        written: list[int],
+        seed: int,
+        sampling: Sampling,
+        whole: bool,
+    ) -> tuple[tuple[Step, ...], Usage]:
+        """Sample until something readable ends: a separator alone does not end a step."""
+        blank: tuple[Step, ...] = ()
+        usage = Usage()
+        limit = sampling.max_tokens if whole else sampling.max_step_tokens
+        while True:
+            ids = [*prompt, *written, *(token for step in blank for token in step.token_ids)]
+            spent = len(ids) - len(prompt) - len(written)
+            room = min(
+                limit - spent,
+                sampling.max_tokens - len(written) - spent,
+                self.vllm.max_model_len - len(ids),
+            )
+            if room <= 0:
+                return (self._join(blank, (CUT,)) if blank else (CUT,)), usage
+            stop = None if whole else self.separator
+            output, cached = await self.vllm.generate(ids, sampling, seed + len(blank), room, stop)
+            usage += Usage(len(ids), cached, len(output.token_ids), 0)
+            steps = self._steps(output)
+            if steps[-1].finish is not Finish.STEP or not steps[-1].is_blank:
+                return self._join(blank, steps), usage
+            blank = (*blank, *steps)
+
+    @staticmethod
+    def _join(blank: tuple[Step, ...], steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """Prepend blank beginnings to the first of `steps`."""
+        if not blank:
+            return steps
+        parts = (*blank, steps[0])
+        first = Step(
+            "".join(part.text for part in parts),
+            tuple(token for part in parts for token in part.token_ids),
+            steps[0].finish,
+            sum(part.logprob for part in parts),
+        )
+        return (first, *steps[1:])
+
+    def _steps(self, output: CompletionOutput) -> tuple[Step, ...]:
+        if output.finish_reason == "length":
+            finish = Finish.LENGTH
+        elif output.finish_reason != "stop":
+            raise EngineError(f"vLLM ended a request with {output.finish_reason!r}")
+        else:
+            finish = Finish.STEP if output.stop_reason == self.separator else Finish.EOS
+        sampled = [
+            entry[token] for entry, token in zip(output.logprobs or (), output.token_ids, strict=True)
+        ]
+        return cut(
+            output.token_ids,
+            [choice.decoded_token or "" for choice in sampled],
+            [choice.logprob for choice in sampled],
+            finish,
+            self.separator,
+            self._decode,
+        )
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(
+            self.tokenizer.decode(
+                ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )

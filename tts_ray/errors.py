@@ -1,0 +1,25 @@
+"""Every error this package raises on purpose. A message carries the value, the limit and the remedy."""
+
+
+class TtsError(Exception):
+    """Root of the package's errors; a job turns one into a single line and a non-zero exit."""
+
+
+class ConfigError(TtsError):
+    """The request is wrong. Raised before any GPU is reserved or any model is loaded."""
+
+
+class PlacementError(TtsError):
+    """The cluster cannot hold what the run needs, or could not within the deadline."""
+
+
+class EngineError(TtsError):
+    """One engine call failed; the engine lives on. The same call may be tried elsewhere."""
+
+
+class EngineDied(EngineError):
+    """The engine, its process or its node is gone. Its calls are repeated on another replica."""
+
+
+class StoreError(TtsError):
+    """The run directory cannot be used: another configuration, another job, or a bad file."""

@@ -1,0 +1,84 @@
+"""Problems in, records out: one coroutine per (problem, search), many in flight, no barrier.
+
+A search that fails is a record with its error, never a lost problem. Nothing here knows where the
+engines live or where records go.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from tts_ray.admission import Admission
+from tts_ray.errors import EngineError
+from tts_ray.protocols import LeasedPolicy, LeasedReward, Pool
+from tts_ray.search.search import Search
+from tts_ray.search.tree import Tree
+from tts_ray.types import Candidate, Path, Problem, Record, Sampling
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Where searches get their engines. `rewards` may be None if no search needs them."""
+
+    policies: Pool[LeasedPolicy]
+    rewards: Pool[LeasedReward] | None
+
+
+async def evaluate(
+    work: Iterable[tuple[Problem, Search]],
+    engines: Engines,
+    sampling: Sampling,
+    seed: int,
+    admission: Admission,
+    sink: Callable[[Record], Awaitable[None]],
+) -> None:
+    """Run every (problem, search) of `work` and await `sink` once with the record of each.
+
+    `work` is consumed as fast as `admission` lets trees in. An exception of `sink` stops
+    everything: what is in flight is cancelled and the exception is raised.
+    """
+
+    async def run(problem: Problem, search: Search) -> None:
+        try:
+            record = await solve(problem, search, engines, sampling, seed)
+        finally:
+            admission.leave(search.n)
+        admission.learn(record)
+        await sink(record)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for problem, search in work:
+                await admission.enter(search.n)
+                group.create_task(run(problem, search))
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def solve(
+    problem: Problem, search: Search, engines: Engines, sampling: Sampling, seed: int
+) -> Record:
+    """Run one search on one problem. An engine failure becomes the record's `error`."""
+    started = time.perf_counter()
+    rewards = engines.rewards if search.uses_reward else None
+    tree = Tree(problem, engines.policies, rewards, search.sampling(sampling), seed)
+    kept: list[Path] = []
+    error = None
+    try:
+        kept = await search(tree)
+    except EngineError as failure:
+        error = f"{type(failure).__name__}: {failure}"
+    chosen = {path.lineage for path in kept}
+    ended = sorted(tree.ledger.ended, key=lambda path: path.lineage)
+    return Record(
+        problem=problem,
+        search=search.key,
+        seed=seed,
+        candidates=tuple(Candidate(path, path.lineage in chosen) for path in ended),
+        policy_usage=tree.ledger.policy_usage,
+        reward_usage=tree.ledger.reward_usage,
+        repeats=tree.ledger.repeats,
+        seconds=time.perf_counter() - started,
+        error=error,
+    )

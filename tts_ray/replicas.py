@@ -1,0 +1,182 @@
+"""Which replica a call goes to, and what happens when it does not come back.
+
+A lease sticks to the replica that was least loaded when it was first used, so the prefix cache
+there stays warm; it yields when that replica carries `slack` paths more than the idlest one. A
+failed call is repeated, on another replica if there is one; a dead replica takes no calls until
+it says it is ready again. Engines are stateless and seeded, so a repeated call gives the same
+tokens and the tree never notices.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from tts_ray.errors import EngineDied, EngineError
+from tts_ray.protocols import LeasedPolicy, LeasedReward, Policy, Pool, RewardModel
+from tts_ray.types import Path, Problem, Sampling, Step, Usage
+
+
+class Replica(Protocol):
+    """What replicas need of an engine besides its calls."""
+
+    async def ready(self) -> None:
+        """Return once the engine can serve. Raises EngineDied if it never will."""
+        ...
+
+
+E = TypeVar("E", bound=Replica)
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Slot(Generic[E]):
+    """One replica, the paths it is working on, and all it was ever given."""
+
+    engine: E
+    load: int = 0
+    given: int = 0
+    alive: bool = True
+
+
+class Replicas(Generic[E]):
+    """A pool of equal engines.
+
+    Args:
+        attempts: how often one call is tried in all.
+        slack: the lead in load, in paths, at which a lease leaves its replica.
+        revival_s: how long a call waits for a replica when all are dead, in seconds.
+    """
+
+    def __init__(
+        self, engines: Sequence[E], *, attempts: int = 3, slack: int = 64, revival_s: float = 300.0
+    ) -> None:
+        self.slots = [Slot(engine) for engine in engines]
+        self.attempts = attempts
+        self.slack = slack
+        self.revival_s = revival_s
+        self._revived = asyncio.Condition()
+        self._revivals: set[asyncio.Task[None]] = set()
+
+    async def call(
+        self, sticky: "Sticky[E]", weight: int, run: Callable[[E], Awaitable[T]]
+    ) -> T:
+        """Run one call of `weight` paths on the leased replica, or on others if that fails."""
+        tried: list[Slot[E]] = []
+        while True:
+            slot = sticky.slot = await self._choose(sticky.slot, tried)
+            slot.load += weight
+            slot.given += weight
+            try:
+                return await run(slot.engine)
+            except EngineError as failure:
+                tried.append(slot)
+                if isinstance(failure, EngineDied):
+                    self._bury(slot)
+                if len(tried) >= self.attempts:
+                    raise
+                sticky.repeats += 1
+            finally:
+                slot.load -= weight
+
+    async def _choose(self, held: Slot[E] | None, tried: Sequence[Slot[E]]) -> Slot[E]:
+        alive = [slot for slot in self.slots if slot.alive] or await self._wait()
+        fresh = [slot for slot in alive if slot not in tried] or alive
+        idlest = min(fresh, key=lambda slot: (slot.load, slot.given))
+        if held in fresh and held is not None and held.load <= idlest.load + self.slack:
+            return held
+        return idlest
+
+    async def _wait(self) -> list[Slot[E]]:
+        try:
+            async with asyncio.timeout(self.revival_s), self._revived:
+                await self._revived.wait_for(lambda: any(slot.alive for slot in self.slots))
+        except TimeoutError:
+            raise EngineDied(
+                f"all {len(self.slots)} replicas are dead and none came back within "
+                f"{self.revival_s:g} s; see the engine's log, then run the same command to resume"
+            ) from None
+        return [slot for slot in self.slots if slot.alive]
+
+    def _bury(self, slot: Slot[E]) -> None:
+        if not slot.alive:
+            return
+        slot.alive = False
+        task = asyncio.create_task(self._revive(slot))
+        self._revivals.add(task)
+        task.add_done_callback(self._revivals.discard)
+
+    async def _revive(self, slot: Slot[E]) -> None:
+        try:
+            await slot.engine.ready()
+        except EngineDied:
+            return
+        async with self._revived:
+            slot.alive = True
+            self._revived.notify_all()
+
+    def close(self) -> None:
+        """Stop waiting for dead replicas."""
+        for task in self._revivals:
+            task.cancel()
+
+
+class Sticky(Generic[E]):
+    """The part of a lease that every engine shares."""
+
+    def __init__(self, replicas: Replicas[E]) -> None:
+        self.replicas = replicas
+        self.slot: Slot[E] | None = None
+        self.repeats = 0
+
+
+class PolicyReplica(Policy, Replica, Protocol):
+    """A policy that can be one of several."""
+
+
+class RewardReplica(RewardModel, Replica, Protocol):
+    """A reward model that can be one of several."""
+
+
+class PolicyLease(Sticky[PolicyReplica], LeasedPolicy):
+    """A policy whose calls go to the leased replica."""
+
+    async def propose(
+        self,
+        problem: Problem,
+        paths: Sequence[Path],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        whole: bool = False,
+    ) -> tuple[list[tuple[Step, ...]], Usage]:
+        return await self.replicas.call(
+            self,
+            len(paths),
+            lambda engine: engine.propose(problem, paths, seeds, sampling, whole=whole),
+        )
+
+
+class RewardLease(Sticky[RewardReplica], LeasedReward):
+    """A reward model whose calls go to the leased replica."""
+
+    async def score(
+        self, problem: Problem, paths: Sequence[Path]
+    ) -> tuple[list[tuple[float, ...]], Usage]:
+        return await self.replicas.call(
+            self, len(paths), lambda engine: engine.score(problem, paths)
+        )
+
+
+class PolicyPool(Replicas[PolicyReplica], Pool[LeasedPolicy]):
+    """The policy's replicas."""
+
+    def lease(self) -> LeasedPolicy:
+        return PolicyLease(self)
+
+
+class RewardPool(Replicas[RewardReplica], Pool[LeasedReward]):
+    """The reward model's replicas."""
+
+    def lease(self) -> LeasedReward:
+        return RewardLease(self)

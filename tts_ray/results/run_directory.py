@@ -1,0 +1,190 @@
+"""A run directory: one configuration, and every finished search exactly once.
+
+    run.yaml            the resolved configuration, its digest, versions, git revision
+    part-000001.parquet finished searches, in whole files that appear atomically
+    lock                held by the running job; the system lets go of it however the job ends
+
+`append` returns only once the record is on disk, so a kill at any moment loses at most the
+searches in flight.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from tts_ray.errors import StoreError
+from tts_ray.results.schema import SCHEMA, to_row
+from tts_ray.types import Record
+
+T = TypeVar("T")
+
+
+class RunDirectory:
+    """The run directory while a job writes to it; a context manager that holds its lock.
+
+    Args:
+        path: created if need be.
+        identity: what the records depend on; a directory that holds another is refused.
+        about: the rest of run.yaml (digest, versions, settings), written when new.
+
+    Raises:
+        StoreError: another job holds it, it holds another configuration, or it is not writable.
+    """
+
+    def __init__(self, path: Path, identity: dict[str, Any], about: dict[str, Any]) -> None:
+        self.path = path
+        self.identity = identity
+        self.about = about
+        self._lock: IO[str] | None = None
+        self._queue: list[tuple[Record, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / "lock", "a")  # noqa: SIM115
+        except OSError as error:
+            raise StoreError(f"run directory {self.path} cannot be written: {error}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise StoreError(f"another job is writing to {self.path}; wait for it or stop it") from None
+        try:
+            self._describe()
+            for leftover in self.path.glob("*.tmp"):
+                leftover.unlink()
+            self._next = 1 + max((number(part) for part in parts(self.path)), default=0)
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._lock is not None
+        self._lock.close()
+
+    def _describe(self) -> None:
+        file = self.path / "run.yaml"
+        if not file.exists():
+            if parts(self.path):
+                raise StoreError(f"{self.path} has results but no run.yaml; choose another run=")
+            text = yaml.safe_dump(self.about | {"identity": self.identity}, sort_keys=False)
+            write_atomically(file, lambda temporary: temporary.write_text(text))
+            return
+        changes = differences(yaml.safe_load(file.read_text())["identity"], self.identity)
+        if changes:
+            raise StoreError(
+                f"{self.path} holds a run with another configuration: {'; '.join(changes)}. "
+                f"Choose another run=, or go back to the first configuration to resume"
+            )
+
+    def finished(self) -> set[tuple[str, str]]:
+        """(problem id, search key) of every search that ended without an error."""
+        table = read(self.path, ["problem_id", "search", "error"])
+        return {
+            (row["problem_id"], row["search"]) for row in table.to_pylist() if row["error"] is None
+        }
+
+    async def append(self, record: Record) -> None:
+        """Write one record; returns once it is on disk.
+
+        Records that arrive while a part is being written share the next part.
+
+        Raises:
+            StoreError: the part cannot be written, for instance because the disk is full.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append((record, done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._drain())
+        await done
+
+    async def _drain(self) -> None:
+        while self._queue:
+            batch, self._queue = self._queue, []
+            part = self.path / f"part-{self._next:06d}.parquet"
+            self._next += 1
+            error = None
+            try:
+                await asyncio.to_thread(write_part, part, [record for record, _ in batch])
+            except OSError as failure:
+                error = StoreError(f"{part} cannot be written: {failure}; what is there is intact")
+            for _, done in batch:
+                if done.cancelled():
+                    continue
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(error)
+
+
+def write_part(part: Path, records: list[Record]) -> None:
+    """Write records as one Parquet file that appears whole or not at all."""
+    table = pa.Table.from_pylist([to_row(record) for record in records], SCHEMA)
+    write_atomically(part, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+
+
+def write_atomically(file: Path, write: Callable[[Path], Any]) -> None:
+    """Write beside `file`, flush to disk, then take its name."""
+    temporary = file.with_name(file.name + ".tmp")
+    write(temporary)
+    with open(temporary, "rb+") as written:
+        os.fsync(written.fileno())
+    os.replace(temporary, file)
+
+
+def parts(path: Path) -> list[Path]:
+    """The result files of a run directory, oldest first."""
+    return sorted(path.glob("part-*.parquet"))
+
+
+def number(part: Path) -> int:
+    return int(part.stem.removeprefix("part-"))
+
+
+def read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """All rows of a run directory, in the order they were written.
+
+    Nested columns are named like candidates.list.element.kept.
+
+    Raises:
+        StoreError: a part is not a readable Parquet file of this schema.
+    """
+    tables = []
+    for part in parts(path):
+        try:
+            file = pq.ParquetFile(part)
+            if (file.schema_arrow.metadata or {}).get(b"tts_ray.schema") is None:
+                raise StoreError(f"{part} was not written by tts_ray; move it away")
+            tables.append(file.read(columns))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(f"{part} is not readable ({error}); move it away and resume") from None
+    if not tables:
+        schema = SCHEMA if columns is None else pa.schema([SCHEMA.field(name.split(".")[0]) for name in dict.fromkeys(columns)])
+        return schema.empty_table()
+    return pa.concat_tables(tables)
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """Where two configurations differ, as "key: old -> new"."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            change
+            for name in dict.fromkeys([*old, *new])
+            for change in differences(old.get(name), new.get(name), f"{key}.{name}" if key else name)
+        ]
+    return [] if old == new else [f"{key}: {old!r} -> {new!r}"]

@@ -1,0 +1,84 @@
+"""W&B as a view of a run. Nothing is kept there that Parquet does not hold; a W&B that is away,
+slow or off changes nothing about the run."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import wandb
+
+Mode = Literal["auto", "online", "offline", "disabled"]
+
+
+def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
+    """What "auto" means here: online if there is a key, offline if not. WANDB_MODE is obeyed."""
+    if mode != "auto":
+        return mode
+    asked = os.environ.get("WANDB_MODE")
+    if asked in ("online", "offline", "disabled"):
+        return asked  # type: ignore[return-value]
+    has_key = bool(os.environ.get("WANDB_API_KEY")) or wandb.api.api_key is not None
+    return "online" if has_key else "offline"
+
+
+class Tracker:
+    """One W&B run; a context manager. The id is stable, so a resumed run goes on in place.
+
+    Args:
+        directory: where offline data goes.
+        run_id: at most 64 letters, digits and dashes.
+        settings: the resolved configuration.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        run_id: str,
+        name: str,
+        settings: Mapping[str, Any],
+        mode: Mode,
+        project: str,
+        entity: str | None = None,
+        group: str | None = None,
+    ) -> None:
+        self.mode = resolve_mode(mode)
+        self.arguments: dict[str, Any] = {
+            "id": run_id,
+            "name": name,
+            "config": dict(settings),
+            "mode": self.mode,
+            "project": project,
+            "entity": entity,
+            "group": group,
+            "dir": str(directory),
+            "resume": "allow" if self.mode == "online" else None,
+            "reinit": "create_new",
+            "settings": wandb.Settings(console="off", silent=True, x_disable_stats=True),
+        }
+        self.run: Any = None
+
+    def __enter__(self) -> Self:
+        self.run = wandb.init(**self.arguments)
+        self.run.define_metric("problems_done")
+        self.run.define_metric("*", step_metric="problems_done")
+        self.run.define_metric("flops/policy")
+        self.run.define_metric("accuracy_by_flops/*", step_metric="flops/policy")
+        return self
+
+    def log(self, values: Mapping[str, float | int]) -> None:
+        """Log one row of metrics."""
+        self.run.log(dict(values))
+
+    def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
+        """Log a table."""
+        self.run.log({name: wandb.Table(columns=columns, data=rows)})
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.run.finish(exit_code=0 if error is None else 1)

@@ -1,0 +1,118 @@
+"""An engine in a Ray actor, and the driver's side of it.
+
+This is the seam where foreign errors become ours, once: whatever kills the actor, its engine core
+or its node is EngineDied, whatever fails one call is EngineError. An actor whose engine core has
+died ends its own process, so that Ray restarts it whole.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from tts_ray.engines.load import Spec, load
+from tts_ray.engines.spec import Capacity
+from tts_ray.errors import EngineDied, EngineError
+from tts_ray.replicas import PolicyReplica, RewardReplica
+from tts_ray.types import Path, Problem, Sampling, Step, Usage
+
+PING_S = 1.0
+"""Pause between two attempts to reach an actor that is restarting, in seconds."""
+
+
+class EngineActor:
+    """The body of an engine's actor. Every method may run many times at once."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.engine, self.capacity = load(spec)
+
+    async def describe(self) -> Capacity:
+        return self.capacity
+
+    async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await getattr(self.engine, method)(*args, **kwargs)
+        except EngineDied:
+            os._exit(1)
+
+
+class RemoteEngine:
+    """A handle on an engine's actor. A cancelled call is cancelled in the actor too."""
+
+    def __init__(self, actor: Any, revival_s: float) -> None:
+        self.actor = actor
+        self.revival_s = revival_s
+
+    async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return await self._await(self.actor.call.remote(method, *args, **kwargs))
+
+    async def capacity(self) -> Capacity:
+        """What the loaded engine holds. Waits until it is loaded."""
+        capacity = await self._await(self.actor.describe.remote())
+        assert isinstance(capacity, Capacity)
+        return capacity
+
+    async def ready(self) -> None:
+        """Wait until the restarted actor serves again."""
+        try:
+            async with asyncio.timeout(self.revival_s):
+                while True:
+                    try:
+                        await self.capacity()
+                        return
+                    except EngineDied:
+                        await asyncio.sleep(PING_S)
+        except TimeoutError:
+            raise EngineDied(f"the engine's actor did not come back in {self.revival_s:g} s") from None
+
+    async def _await(self, ref: Any) -> Any:
+        try:
+            return await ref
+        except asyncio.CancelledError:
+            ray.cancel(ref)
+            raise
+        except RayActorError as error:
+            raise EngineDied(f"the engine's actor is gone: {first_line(error)}") from None
+        except EngineError as error:
+            raise EngineError(str(error.args[0] if error.args else error)) from None
+        except RayTaskError as error:
+            raise EngineError(f"the engine raised {first_line(error.cause)}") from None
+        except RayError as error:
+            raise EngineDied(f"{type(error).__name__}: {first_line(error)}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line, without the remote traceback."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
+
+
+class RemotePolicy(RemoteEngine, PolicyReplica):
+    """A policy in an actor."""
+
+    async def propose(
+        self,
+        problem: Problem,
+        paths: Sequence[Path],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        whole: bool = False,
+    ) -> tuple[list[tuple[Step, ...]], Usage]:
+        proposals: tuple[list[tuple[Step, ...]], Usage] = await self.call(
+            "propose", problem, paths, seeds, sampling, whole=whole
+        )
+        return proposals
+
+
+class RemoteReward(RemoteEngine, RewardReplica):
+    """A reward model in an actor."""
+
+    async def score(
+        self, problem: Problem, paths: Sequence[Path]
+    ) -> tuple[list[tuple[float, ...]], Usage]:
+        scores: tuple[list[tuple[float, ...]], Usage] = await self.call("score", problem, paths)
+        return scores

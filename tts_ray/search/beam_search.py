@@ -1,0 +1,66 @@
+"""Beam search over steps, guided by the reward model.
+
+    C = N first steps sampled from the policy
+    repeat until every beam is complete, at most `depth` expansions in all:
+        B = the N/M best of C by the reward model
+        C = {complete paths of B} + {M continuations of each open path of B}
+
+A complete path keeps its place in the beam and competes there by its score; it is an answer if
+it is in the last beam. A path cut by a token limit cannot become an answer, so it takes no place.
+Nothing is duplicated to fill the beam: a depth has N candidates or fewer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tts_ray.errors import ConfigError
+from tts_ray.search.rank import RANKS, best
+from tts_ray.search.search import DEPTH, Search
+from tts_ray.search.tree import Tree
+from tts_ray.types import Path
+
+
+async def descend(
+    tree: Tree, candidates: Sequence[Path], *, keep: int, width: int, depth: int, rank: str
+) -> list[Path]:
+    """Search on from first-step `candidates`; return the complete paths of the last beam."""
+    beam = best(candidates, keep, rank)
+    for _ in range(depth - 1):
+        if not any(path.is_open for path in beam):
+            break
+        complete = [path for path in beam if path.is_complete]
+        children = await tree.expand([path for path in beam if path.is_open], width=width)
+        beam = best(complete + children, keep, rank)
+    return [path for path in beam if path.is_complete]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamSearch(Search):
+    """Keep N/M beams, continue each M times (arXiv 2502.06703: beam search, M = 4).
+
+    `rank` orders candidates by the "last", "min", "mean" or "prod" of their step scores.
+    """
+
+    name: ClassVar[str] = "beam_search"
+
+    n: int = 16
+    m: int = 4
+    depth: int = DEPTH
+    rank: str = "last"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n % self.m:
+            up = self.n + self.m - self.n % self.m
+            raise ConfigError(
+                f"{self.name}: n={self.n} is not a multiple of m={self.m}; try n={up}"
+            )
+        if self.rank not in RANKS:
+            raise ConfigError(f"{self.name}: rank={self.rank!r}; choose from {', '.join(RANKS)}")
+
+    async def __call__(self, tree: Tree) -> list[Path]:
+        first = await tree.expand([Path()], width=self.n)
+        return await descend(
+            tree, first, keep=self.n // self.m, width=self.m, depth=self.depth, rank=self.rank
+        )

@@ -1,0 +1,46 @@
+"""What every search is: a frozen dataclass that is its own configuration, and a call on a tree."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from tts_ray.errors import ConfigError
+from tts_ray.search.tree import Tree
+from tts_ray.types import Path, Sampling
+
+DEPTH = 40
+"""The paper's depth limit of step-wise searches, in expansions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(ABC):
+    """A test-time search. `n` is its budget N: candidates per depth, never more."""
+
+    name: ClassVar[str]
+    uses_reward: ClassVar[bool] = True
+    pools: ClassVar[bool] = False
+    """Whether its candidates are i.i.d., so that any k of them are a run at budget k."""
+
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type in (int, "int") and (type(value) is not int or value < 1):
+                raise ConfigError(
+                    f"{self.name}: {field.name}={value!r} must be a whole number of at least 1"
+                )
+
+    @property
+    def key(self) -> str:
+        """Its name with all its parameters: what records and resumed runs know it by."""
+        settings = ",".join(f"{field.name}={getattr(self, field.name)}" for field in fields(self))
+        return f"{self.name}({settings})"
+
+    def sampling(self, base: Sampling) -> Sampling:
+        """How this search wants the policy to sample, given the run's settings."""
+        return base
+
+    @abstractmethod
+    async def __call__(self, tree: Tree) -> list[Path]:
+        """Grow `tree`; return the complete paths it keeps as answers, best evidence included."""

@@ -1,0 +1,170 @@
+"""The nouns every layer shares: frozen values, stdlib only, cheap to pickle between actors.
+
+Token ids are the truth of a path; its text is what people and process reward models read.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Self
+
+UNSCORED = math.nan
+"""The score of a step that no reward model can judge (nothing was written yet, or the path does
+not fit its context). It ranks below every number and enters no vote."""
+
+
+class Finish(StrEnum):
+    """Why a step ended."""
+
+    STEP = "step"
+    """At the step separator: the path goes on."""
+    EOS = "eos"
+    """The policy ended its answer: the path is complete."""
+    LENGTH = "length"
+    """A token limit cut it: the path is closed and never an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem of a dataset. `id` is a hash of its content, which a resumed run matches on."""
+
+    id: str
+    question: str
+    answer: str
+    level: int | None = None
+
+    @classmethod
+    def of(cls, question: str, answer: str, level: int | None = None) -> Self:
+        """Build a problem whose id depends on the question and the answer alone."""
+        digest = hashlib.sha256(f"{question}\0{answer}".encode()).hexdigest()
+        return cls(digest[:16], question, answer, level)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a policy samples. Limits are in tokens; the paper's values are the defaults.
+
+    `max_step_tokens` bounds one step of a step-wise search, `max_tokens` a whole response.
+    """
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    top_k: int = 0
+    max_step_tokens: int = 2048
+    max_tokens: int = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One reasoning step as sampled; `text` keeps its separator, `logprob` sums over its tokens."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish: Finish
+    logprob: float
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing in it to read, hence nothing to score."""
+        return not self.text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A partial or whole solution: steps from the root, and the score of each scored step.
+
+    `lineage` holds the child index taken at each expansion. It names the path in its tree, so
+    two siblings with the same text stay two paths and draw different continuations.
+    """
+
+    steps: tuple[Step, ...] = ()
+    scores: tuple[float, ...] = ()
+    lineage: tuple[int, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "".join(step.text for step in self.steps)
+
+    @property
+    def token_ids(self) -> list[int]:
+        return [token for step in self.steps for token in step.token_ids]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be extended."""
+        return not self.steps or self.steps[-1].finish is Finish.STEP
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the policy itself ended it; only such a path can be an answer."""
+        return bool(self.steps) and self.steps[-1].finish is Finish.EOS
+
+    def extend(self, steps: tuple[Step, ...], child: int) -> "Path":
+        """The path one expansion further on, as child number `child`; the new steps are unscored."""
+        return Path(self.steps + steps, self.scores, (*self.lineage, child))
+
+    def scored(self, scores: tuple[float, ...]) -> "Path":
+        """The same path with the scores of its newest steps appended."""
+        return replace(self, scores=self.scores + scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that went through one engine. `cached_tokens` is the part of `prompt_tokens` that
+    the prefix cache held, so `computed_tokens` is what the engine really ran."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+    calls: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.generated_tokens + other.generated_tokens,
+            self.calls + other.calls,
+        )
+
+    @property
+    def computed_tokens(self) -> int:
+        return self.prompt_tokens - self.cached_tokens + self.generated_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What grading found of one candidate. Candidates with equivalent answers share a `group`
+    (numbered from 0 in order of first appearance); a missing answer is None, in no group."""
+
+    answer: str | None = None
+    group: int | None = None
+    correct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One path that ended, and whether the search kept it as an answer."""
+
+    path: Path
+    kept: bool
+    grade: Grade | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything one search did on one problem: evidence, not conclusions.
+
+    `candidates` are in lineage order. `repeats` counts engine calls that had to be made again;
+    `error` is set when the search failed, and the problem is then still owed.
+    """
+
+    problem: Problem
+    search: str
+    seed: int
+    candidates: tuple[Candidate, ...]
+    policy_usage: Usage
+    reward_usage: Usage
+    repeats: int
+    seconds: float
+    error: str | None = None
