@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tts_ray.analysis.pools import Pool
+from tts_ray.analysis.outcomes import Outcome
 from tts_ray.types import Usage
 
 HEADLINE = "last-vote"
@@ -21,19 +21,19 @@ class Score:
     policy_usage: Usage = Usage()
     reward_usage: Usage = Usage()
 
-    def add(self, pool: Pool) -> None:
+    def add(self, outcome: Outcome) -> None:
         """Count one finished search, failed ones included."""
-        self.policy_usage += pool.policy_usage
-        self.reward_usage += pool.reward_usage
-        self.repeats += pool.repeats
-        self.seconds += pool.seconds
-        if pool.error is not None:
+        self.policy_usage += outcome.policy_usage
+        self.reward_usage += outcome.reward_usage
+        self.repeats += outcome.repeats
+        self.seconds += outcome.seconds
+        if outcome.error is not None:
             self.failed += 1
             return
         self.done += 1
-        for aggregation in pool.aggregations:
+        for aggregation in outcome.aggregations:
             right = self.right.get(aggregation, 0)
-            self.right[aggregation] = right + pool.right(aggregation)
+            self.right[aggregation] = right + outcome.right(aggregation)
 
     @property
     def accuracy(self) -> dict[str, float]:
@@ -53,8 +53,8 @@ class Scoreboard:
     total: int
     scores: dict[str, Score] = field(default_factory=dict)
 
-    def add(self, pool: Pool) -> None:
-        self.scores.setdefault(pool.search, Score()).add(pool)
+    def add(self, outcome: Outcome) -> None:
+        self.scores.setdefault(outcome.search, Score()).add(outcome)
 
     @property
     def done(self) -> int:

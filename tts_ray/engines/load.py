@@ -1,6 +1,8 @@
 """From a spec to a loaded engine. Each engine's libraries are imported only when it is asked for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
 from tts_ray.engines.spec import Capacity, PolicySpec, RewardSpec
@@ -20,6 +22,17 @@ class ScriptedRewardSpec:
     """A reward model without a model, for tests of everything around it."""
 
     faults: Faults = field(default_factory=Faults)
+
+
+def scripted_policy(settings: Mapping[str, Any]) -> ScriptedPolicySpec:
+    """A scripted policy from plain settings: `depth`, and the fields of Faults."""
+    faults = {key: value for key, value in settings.items() if key != "depth"}
+    return ScriptedPolicySpec(settings.get("depth", 3), Faults.of(faults))
+
+
+def scripted_reward(settings: Mapping[str, Any]) -> ScriptedRewardSpec:
+    """A scripted reward model from plain settings: the fields of Faults."""
+    return ScriptedRewardSpec(Faults.of(settings))
 
 
 Spec = PolicySpec | RewardSpec | ScriptedPolicySpec | ScriptedRewardSpec

@@ -8,8 +8,9 @@ of the text up to it.
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tts_ray.errors import EngineError
 from tts_ray.protocols import Policy, RewardModel
@@ -36,6 +37,11 @@ class Faults:
     """Every call takes this long."""
     poison: str = ""
     """Every call about a problem whose question contains this raises EngineError."""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Faults":
+        """From plain settings, where call numbers are lists."""
+        return cls(**{k: frozenset(v) if isinstance(v, list) else v for k, v in settings.items()})
 
     async def strike(self, call: int, problem: Problem) -> None:
         if self.seconds:

@@ -13,11 +13,10 @@ _CLOSING = re.compile(
     r"(?:final\s+answer|the\s+answer)\W{0,3}(?:\s+is\b(?!\s+not\b)\s*:?|\s*[:=])|\banswer\s*:",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"\.?\s*I hope it is correct|[.!][$*]*(?=\s|$)|\n", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"\.?\s{0,9}I hope it is correct|[.!][$*]*(?=\s|$)|\n", re.IGNORECASE)
 _DISPLAY = re.compile(r"\\\[.+?\\\]|\$\$.+?\$\$", re.DOTALL)
-_TO_MATH_END = re.compile(r"(?<!\\)\$|\n|\\[)\]]")
+_MATH_END = re.compile(r"(?<!\\)\$|\n|\\[)\]]")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_TRAILING = re.compile(r"(?<!\\right)(?:\s|\.)+\Z")
 _DELIMITER = re.compile(r"(?<!\\)\$|(?<!\\)\\[()\[\]]")
 _WRAPPED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
 
@@ -28,6 +27,9 @@ _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _AROUND_OPERATOR = re.compile(r"\s*([-+*/=<>,;:^_(){}\[\]|])\s*")
 _FONT_NUMBER = re.compile(
     r"\\(?:text|mbox|math)(?:bf|rm|it|sf|tt|normal)?\{\s*\(?\s*([-+]?[\d.,]+)\s*\)?\s*\.?\s*\}"
+)
+_MONEY_OR_DEGREES = re.compile(
+    r"\A\\\$\s*(?=[\d.])|(?<=\d)(?:\s*(?:\\text\{)?dollars?\}?|\^\{?\\circ\}?|°)\Z"
 )
 _PLAIN_NUMBER = re.compile(r"[-+]?(?=\.?\d)(?:\d{1,3}(?:,\d{3})+|\d{0,1000})(?:\.\d{0,1000})?")
 
@@ -47,14 +49,15 @@ def extract_answer(text: str) -> str | None:
 def canonical_form(answer: str) -> str:
     """The answer with typography removed: two answers of one form are the same answer.
 
-    Only spacing, sizes, digit grouping and fonts around a number go; nothing is evaluated.
+    Only spacing, sizes, digit grouping, and what surrounds a number (its font, a dollar or degree
+    sign) go; nothing is evaluated.
     """
     form = _DIGIT_GROUP.sub("", _unwrap(answer))
     form = form.replace(r"\!", "").replace("\N{MINUS SIGN}", "-")
     form = _FRACTION.sub(r"\\frac", _SIZED.sub("", _THIN_SPACE.sub(" ", form)))
     form = _AROUND_OPERATOR.sub(r"\1", " ".join(form.split()))
     number = _FONT_NUMBER.fullmatch(form)
-    return _unwrap(number[1]) if number else form
+    return _unwrap(number[1]) if number else _MONEY_OR_DEGREES.sub("", form)
 
 
 def plain_number(form: str) -> Fraction | None:
@@ -77,8 +80,11 @@ def _last_box(text: str) -> str | None:
         start = box.end()
         if start not in closing and text.startswith("{", start):
             continue
-        end = closing.get(start)
-        content = text[start + 1 : end] if end else _TO_MATH_END.split(text[start:], maxsplit=1)[0]
+        if end := closing.get(start):
+            content = text[start + 1 : end]
+        else:
+            math_end = _MATH_END.search(text, start)
+            content = text[start : math_end.start() if math_end else None]
         # \boxed{} alone is an instruction, not an answer.
         if content := _unwrap(content):
             return content
@@ -111,7 +117,9 @@ def _unwrap(answer: str) -> str:
     before = None
     while answer != before:
         before = answer
-        answer = _TRAILING.sub("", answer.strip())
+        answer = answer.strip().rstrip(".\t\n\r ")
+        if answer.endswith(r"\right"):
+            answer += "."
         for opening, closing in _WRAPPED:
             inner = answer[len(opening) : -len(closing)]
             enclosed = answer.startswith(opening) and answer.endswith(closing)

@@ -32,7 +32,7 @@ def main() -> None:
     replies = _claim_stdout()
     logging.disable(logging.CRITICAL)
     try:
-        import math_verify  # type: ignore[import-untyped]  # noqa: F401
+        import math_verify  # noqa: F401
     except ImportError as error:
         replies.write(f"{error}\n".encode())
         return
@@ -64,8 +64,8 @@ def equivalent(reference: str, answer: str) -> bool:
     from math_verify import verify
 
     try:
-        values = _value(reference), _value(answer)
-        if None not in values and not _close(*values):
+        left, right = _value(reference), _value(answer)
+        if left is not None and right is not None and not _close(left, right):
             return False
         return bool(
             verify(
@@ -93,7 +93,7 @@ def _value(answer: str) -> complex | None:
     Two expressions that differ there are different, at a hundredth of the cost of simplifying
     their difference. Lone symbols (words) and percentages are left to math-verify's own rules.
     """
-    from sympy import Expr, Symbol, UnevaluatedExpr
+    from sympy import Expr, Symbol, UnevaluatedExpr  # type: ignore[import-untyped]
 
     expression = next(iter(_parse(answer)), None)
     if not isinstance(expression, Expr) or isinstance(expression, Symbol):

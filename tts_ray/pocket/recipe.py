@@ -43,10 +43,10 @@ class RewardRecipe:
 
 
 POLICY_RECIPES = {
-    "pocket-xs": PolicyRecipe(Shape(VOCABULARY, 64, 3, 192), steps=3000, drill=0.2, seed=1),
-    "pocket-s": PolicyRecipe(Shape(VOCABULARY, 96, 3, 288), steps=2500, drill=0.3, seed=2),
-    "pocket-m": PolicyRecipe(Shape(VOCABULARY, 128, 3, 384), steps=2500, drill=0.3, seed=3),
-    "pocket-l": PolicyRecipe(Shape(VOCABULARY, 128, 4, 384), steps=4000, drill=0.3, seed=4),
+    "pocket-xs": PolicyRecipe(Shape(VOCABULARY, 64, 3, 192), steps=1600, drill=0.2, seed=1),
+    "pocket-s": PolicyRecipe(Shape(VOCABULARY, 96, 3, 288), steps=1500, drill=0.3, seed=2),
+    "pocket-m": PolicyRecipe(Shape(VOCABULARY, 128, 3, 384), steps=2000, drill=0.3, seed=3),
+    "pocket-l": PolicyRecipe(Shape(VOCABULARY, 128, 4, 384), steps=3200, drill=0.3, seed=4),
 }
 REWARD_RECIPES = {
     "pocket-prm": RewardRecipe(

@@ -37,19 +37,34 @@ def reward_solutions(
 ) -> list[Solution]:
     """Judged solutions: one of each problem from each policy, and corrupted references.
 
-    The policies sample at temperature 1, each on its own stream of training problems. `scale`
-    multiplies the number of problems.
+    `policies` are in the order of the recipe. `scale` multiplies the number of problems.
     """
     solutions: list[Solution] = []
-    count = max(1, round(recipe.problems * scale))
     for index, policy in enumerate(policies.values()):
-        problems = list(islice(train(STREAM + recipe.seed * 10 + index), count))
-        solutions += solve(policy, tokenizer, problems, temperature=1.0, seed=recipe.seed + index)
+        solutions += sampled_solutions(recipe, index, policy, tokenizer, scale=scale)
+    return solutions + corrupted_solutions(recipe, scale=scale)
+
+
+def sampled_solutions(
+    recipe: RewardRecipe,
+    index: int,
+    policy: PolicyModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    scale: float = 1.0,
+) -> list[Solution]:
+    """What the recipe's policy `index` says at temperature 1 on its own stream of problems."""
+    count = max(1, round(recipe.problems * scale))
+    problems = list(islice(train(STREAM + recipe.seed * 10 + index), count))
+    found = solve(policy, tokenizer, problems, temperature=1.0, seed=recipe.seed + index)
+    return [solution for solution in found if solution.steps]
+
+
+def corrupted_solutions(recipe: RewardRecipe, *, scale: float = 1.0) -> list[Solution]:
+    """Reference solutions with one broken step, on a stream of their own."""
     rng = random.Random(recipe.seed)
-    broken = round(recipe.corruptions * scale)
-    references = islice(train(STREAM + recipe.seed * 10 + 9), broken)
-    solutions += [check(problem, corrupt(problem, rng)) for problem in references]
-    return [solution for solution in solutions if solution.steps]
+    problems = islice(train(STREAM + recipe.seed * 10 + 9), round(recipe.corruptions * scale))
+    return [check(problem, corrupt(problem, rng)) for problem in problems]
 
 
 def reward_example(tokenizer: PreTrainedTokenizerBase, solution: Solution) -> Example:

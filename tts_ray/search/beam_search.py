@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tts_ray.errors import ConfigError
-from tts_ray.search.rank import RANKS, best
+from tts_ray.grading.selection import SCORINGS
+from tts_ray.search.rank import best
 from tts_ray.search.search import DEPTH, Search
 from tts_ray.search.tree import Tree
 from tts_ray.types import Path
@@ -56,8 +57,8 @@ class BeamSearch(Search):
             raise ConfigError(
                 f"{self.name}: n={self.n} is not a multiple of m={self.m}; try n={up}"
             )
-        if self.rank not in RANKS:
-            raise ConfigError(f"{self.name}: rank={self.rank!r}; choose from {', '.join(RANKS)}")
+        if self.rank not in SCORINGS:
+            raise ConfigError(f"{self.name}: rank={self.rank!r}; choose from {', '.join(SCORINGS)}")
 
     async def __call__(self, tree: Tree) -> list[Path]:
         first = await tree.expand([Path()], width=self.n)

@@ -1,0 +1,157 @@
+"""What the whole stack costs: its tokens per second over plain offline vLLM, in one run.
+
+    python benchmarks/throughput.py [--policy pocket-s] [--problems 40] [--n 16] [--rounds 3]
+
+Both sides sample the same prompts with the same limits on one engine. Rounds alternate, each side
+keeps its median. Also measured: PRM tokens computed over the distinct tokens of the search trees.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from transformers import AutoTokenizer
+
+from tts_ray import pocket
+from tts_ray.admission import Admission
+from tts_ray.data.problems import load_problems
+from tts_ray.engines.reward_formats import QwenMathPrm
+from tts_ray.engines.spec import PolicySpec, RewardSpec, environment
+from tts_ray.evaluate import evaluate
+from tts_ray.runtime.session import Fleet, Session, connect
+from tts_ray.search.registry import make_search
+from tts_ray.types import Record, Sampling, Usage
+
+SHARED = {"device": "cpu", "max_model_len": 1024, "max_num_seqs": 128, "kv_cache_gib": 0.5}
+SAMPLING = Sampling(max_step_tokens=64, max_tokens=512)
+SEARCHES = ("majority", "best_of_n", "beam_search", "dvts")
+
+
+def offline(policy: str, problems: int, n: int, rounds: int) -> None:
+    """Child process: plain LLM.generate; prints its rates as JSON."""
+    from vllm import LLM, SamplingParams
+
+    from tts_ray.engines.prompts import prompt_family
+
+    folder = str(pocket.weights(policy))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    llm = LLM(
+        folder,
+        dtype="float32",
+        max_model_len=SHARED["max_model_len"],
+        max_num_seqs=SHARED["max_num_seqs"],
+        kv_cache_memory_bytes=int(SHARED["kv_cache_gib"] * 2**30),
+        max_num_batched_tokens=2048,
+        enable_chunked_prefill=False,
+        enforce_eager=True,
+        block_size=32,
+    )
+    family = prompt_family("qwen")
+    chosen = load_problems("pocket", level="level")[:: max(1, 200 // problems)][:problems]
+    prompts = [
+        {"prompt_token_ids": family.render(tokenizer, problem.question)}
+        for problem in chosen
+        for _ in range(n)
+    ]
+    rates = []
+    for turn in range(rounds + 1):
+        params = [
+            SamplingParams(temperature=0.7, seed=turn * len(prompts) + i, max_tokens=512)
+            for i in range(len(prompts))
+        ]
+        started = time.perf_counter()
+        outputs = llm.generate(prompts, params, use_tqdm=False)
+        tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
+        rates.append(tokens / (time.perf_counter() - started))
+    print(json.dumps(rates[1:]))
+
+
+async def stack(policy: str, problems: int, n: int, rounds: int) -> dict[str, dict[str, float]]:
+    """The same through actors, trees, admission and routing; the first round warms up."""
+    folder = str(pocket.weights("pocket-prm"))
+    prm_format = QwenMathPrm(AutoTokenizer.from_pretrained(folder))
+    fleets = (
+        Fleet(PolicySpec(model=str(pocket.weights(policy)), prompt="qwen", **SHARED)),
+        Fleet(RewardSpec(model=folder, format="qwen2.5-math-prm", **SHARED)),
+    )
+    chosen = load_problems("pocket", level="level")[:: max(1, 200 // problems)][:problems]
+    found: dict[str, dict[str, list[float]]] = {
+        name: {"tokens_per_s": [], "prm_ratio": []} for name in SEARCHES
+    }
+    async with Session(*fleets) as session:
+        for turn in range(rounds + 1):
+            for name in SEARCHES:
+                records: list[Record] = []
+
+                async def keep(record: Record, records: list[Record] = records) -> None:
+                    records.append(record)
+
+                work = [(problem, make_search(name, {"n": n})) for problem in chosen]
+                room = Admission(session.capacity.sequences, session.capacity.kv_tokens)
+                started = time.perf_counter()
+                await evaluate(work, session.engines, SAMPLING, turn, room, keep)
+                seconds = time.perf_counter() - started
+                usage = sum((record.policy_usage for record in records), Usage())
+                judged = sum((record.reward_usage for record in records), Usage())
+                if turn:
+                    found[name]["tokens_per_s"].append(usage.generated_tokens / seconds)
+                    distinct = sum(distinct_prm_tokens(record, prm_format) for record in records)
+                    found[name]["prm_ratio"].append(judged.computed_tokens / distinct)
+    return {
+        name: {key: statistics.median(values) for key, values in sides.items() if values}
+        for name, sides in found.items()
+    }
+
+
+def distinct_prm_tokens(record: Record, prm_format: QwenMathPrm) -> int:
+    """Tokens of the prefix tree that all recorded candidates make in the PRM's format."""
+    question = len(prm_format.question(record.problem.question))
+    seen: dict[tuple[str, ...], int] = {}
+    for candidate in record.candidates:
+        texts = tuple(step.text.strip() for step in candidate.path.steps if not step.is_blank)
+        for k in range(1, len(texts) + 1):
+            if texts[:k] not in seen:
+                seen[texts[:k]] = len(prm_format.step(texts[k - 1]))
+    return question + sum(seen.values())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--policy", default="pocket-s")
+    parser.add_argument("--problems", type=int, default=40)
+    parser.add_argument("--n", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--offline", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    settings = (arguments.policy, arguments.problems, arguments.n, arguments.rounds)
+    if arguments.offline:
+        offline(*settings)
+        return 0
+    here = [sys.executable, __file__, "--offline", *sys.argv[1:]]
+    plain_env = os.environ | environment("cpu") | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+
+    def plain() -> float:
+        done = subprocess.run(here, env=plain_env, capture_output=True, text=True, check=True)
+        return statistics.median(json.loads(done.stdout.strip().splitlines()[-1]))
+
+    before = plain()
+    connect(None)
+    found = asyncio.run(stack(*settings))
+    after = plain()
+    base = statistics.mean([before, after])
+    print(f"plain offline generate: {before:.0f} and {after:.0f} tokens/s")
+    for name, sides in found.items():
+        line = f"{name}: {sides['tokens_per_s']:.0f} tokens/s, {sides['tokens_per_s'] / base:.2f} of plain"
+        if sides["prm_ratio"]:
+            line += f", PRM computed / distinct tokens {sides['prm_ratio']:.2f}"
+        print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Print a run's tables and write its plots: accuracy against N and FLOPs, by difficulty and level."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from tts_ray.analysis.curves import difficulties, points, split
+from tts_ray.analysis.metrics import Difficulty
+from tts_ray.analysis.report import accuracy_table, part_table, plot_curves, plot_parts
+from tts_ray.analysis.stored import stored_outcomes, stored_parameters
+from tts_ray.errors import TtsError
+
+
+def rank(part: object) -> object:
+    """Easy before medium before hard; levels by number."""
+    return list(Difficulty).index(part) if isinstance(part, Difficulty) else part
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="a run directory")
+    run: Path = parser.parse_args().run
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    try:
+        parameters = stored_parameters(run)
+        outcomes = stored_outcomes(run)
+    except TtsError as error:
+        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False)
+        return 2
+    if not outcomes:
+        console.print(f"{run} holds no finished search yet")
+        return 2
+    found = points(outcomes)
+    console.print(accuracy_table(found, *parameters, title=str(run)))
+    plot_curves(found, *parameters, run / "accuracy.png")
+    files = [run / "accuracy.png"]
+    bins = difficulties(outcomes)
+    for by, parts in (
+        ("difficulty", split(outcomes, lambda outcome: bins.get(outcome.problem_id))),
+        ("level", split(outcomes, lambda outcome: outcome.level)),
+    ):
+        if parts:
+            by_part = {part: points(parts[part]) for part in sorted(parts, key=rank)}
+            console.print(part_table(by_part, by))
+            plot_parts(by_part, by, run / f"by_{by}.png")
+            files.append(run / f"by_{by}.png")
+    console.print(f"plots: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

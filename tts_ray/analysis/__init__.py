@@ -1,0 +1,1 @@
+"""Pure functions of records: what the evidence on disk says about accuracy and compute."""

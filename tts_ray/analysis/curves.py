@@ -1,0 +1,128 @@
+"""Accuracy against budget: what a run's outcomes say of each search at each budget.
+
+A search whose candidates are i.i.d. is read at every budget its pool holds; the compute of k of
+its N candidates is taken as k/N of what the pool cost, which is its expectation.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tts_ray.analysis.metrics import (
+    Difficulty,
+    Estimate,
+    accuracy,
+    difficulty_bin,
+    expected_accuracy,
+    pass_at_k,
+)
+from tts_ray.analysis.outcomes import Outcome, search_budget, search_name
+from tts_ray.search.registry import SEARCHES
+from tts_ray.types import Usage
+
+HEADLINE = "last-vote"
+"""The aggregation shown where one must stand for all; the majority vote where nothing is scored."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One search at one budget: accuracy by aggregation, and mean usage per problem."""
+
+    search: str
+    n: int
+    accuracy: dict[str, Estimate]
+    policy_generated: float
+    policy_computed: float
+    prm_computed: float
+
+    @property
+    def name(self) -> str:
+        return search_name(self.search)
+
+    @property
+    def headline(self) -> Estimate:
+        return self.accuracy[headline(self.accuracy)]
+
+
+def headline(accuracy: Iterable[str]) -> str:
+    """The aggregation that stands for all."""
+    return HEADLINE if HEADLINE in accuracy else "majority"
+
+
+def points(outcomes: Sequence[Outcome]) -> list[Point]:
+    """One point per search and budget, in the order of first appearance, budgets rising."""
+    found = []
+    for search in dict.fromkeys(outcome.search for outcome in outcomes):
+        mine = [o for o in outcomes if o.search == search and o.error is None]
+        if not mine:
+            continue
+        n = search_budget(search)
+        budgets = nested_budgets(n) if SEARCHES[search_name(search)].pools else [n]
+        found += [
+            point(mine, search, k, {name: each[at] for name, each in curves(mine, budgets).items()})
+            for at, k in enumerate(budgets)
+        ]
+    order = list(dict.fromkeys(each.name for each in found))
+    return sorted(found, key=lambda each: (order.index(each.name), each.n))
+
+
+def nested_budgets(n: int) -> list[int]:
+    """The budgets a pool of `n` is read at: 1, 4, 16, ... and n itself."""
+    budgets = [4**power for power in range(n.bit_length()) if 4**power < n]
+    return [*budgets, n]
+
+
+def curves(outcomes: Sequence[Outcome], budgets: list[int]) -> dict[str, list[Estimate]]:
+    """Accuracy by aggregation at each budget; with one budget, over all kept candidates."""
+    scored = max(outcomes, key=lambda outcome: len(outcome.aggregations))
+    found = {}
+    for aggregation in scored.aggregations:
+        values = [
+            expected_accuracy(outcome.pool, aggregation, budgets)
+            if len(budgets) > 1
+            else [float(outcome.right(aggregation))]
+            for outcome in outcomes
+        ]
+        found[aggregation] = [accuracy(column) for column in zip(*values, strict=True)]
+    return found
+
+
+def point(
+    outcomes: Sequence[Outcome], search: str, k: int, accuracy: dict[str, Estimate]
+) -> Point:
+    policy = sum((outcome.policy_usage for outcome in outcomes), Usage())
+    reward = sum((outcome.reward_usage for outcome in outcomes), Usage())
+    share = k / search_budget(search) / len(outcomes)
+    return Point(
+        search,
+        k,
+        accuracy,
+        policy.generated_tokens * share,
+        policy.computed_tokens * share,
+        reward.computed_tokens * share,
+    )
+
+
+def difficulties(outcomes: Sequence[Outcome]) -> dict[str, Difficulty]:
+    """Difficulty of each problem for this policy: its pass@1 in the largest i.i.d. pool of the
+    run, in the paper's absolute bins (arXiv 2502.06703). Empty without such a pool."""
+    pools = [o for o in outcomes if SEARCHES[search_name(o.search)].pools and o.error is None]
+    bins = {}
+    for outcome in sorted(pools, key=lambda outcome: search_budget(outcome.search)):
+        right = [
+            correct and group is not None
+            for correct, group in zip(outcome.pool.correct, outcome.pool.groups, strict=True)
+        ]
+        bins[outcome.problem_id] = difficulty_bin(pass_at_k(len(right), sum(right), 1))
+    return bins
+
+
+def split(
+    outcomes: Sequence[Outcome], key: Callable[[Outcome], object]
+) -> dict[object, list[Outcome]]:
+    """Outcomes by `key`; those whose key is None are in no part."""
+    parts: dict[object, list[Outcome]] = {}
+    for outcome in outcomes:
+        part = key(outcome)
+        if part is not None:
+            parts.setdefault(part, []).append(outcome)
+    return parts

@@ -1,0 +1,104 @@
+"""What analysis needs of a record: graded candidates and usage, without texts and tokens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tts_ray.analysis.metrics import Pool, expected_accuracy
+from tts_ray.grading.selection import AGGREGATIONS, MAJORITY
+from tts_ray.types import Record, Usage
+
+COLUMNS = [
+    "problem_id",
+    "level",
+    "search",
+    "error",
+    "candidates.list.element.kept",
+    "candidates.list.element.group",
+    "candidates.list.element.correct",
+    "candidates.list.element.scores",
+    "policy_usage",
+    "reward_usage",
+    "repeats",
+    "seconds",
+]
+"""The Parquet columns an outcome is made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one (problem, search). `pool` holds its candidates in lineage order; one that
+    the search did not keep has no group there, so it has no voice."""
+
+    problem_id: str
+    level: int | None
+    search: str
+    pool: Pool
+    policy_usage: Usage
+    reward_usage: Usage
+    repeats: int
+    seconds: float
+    error: str | None
+
+    @classmethod
+    def of(cls, record: Record) -> "Outcome":
+        """The outcome of a graded record."""
+        graded = [(c, c.grade) for c in record.candidates if c.grade is not None]
+        pool = Pool(
+            tuple(grade.group if candidate.kept else None for candidate, grade in graded),
+            tuple(grade.correct for _, grade in graded),
+            tuple(candidate.path.scores for candidate, _ in graded),
+        )
+        return cls(
+            record.problem.id,
+            record.problem.level,
+            record.search,
+            pool,
+            record.policy_usage,
+            record.reward_usage,
+            record.repeats,
+            record.seconds,
+            record.error,
+        )
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Outcome":
+        """The outcome of a Parquet row that has COLUMNS."""
+        candidates = row["candidates"]
+        pool = Pool(
+            tuple(each["group"] if each["kept"] else None for each in candidates),
+            tuple(bool(each["correct"]) for each in candidates),
+            tuple(tuple(each["scores"]) for each in candidates),
+        )
+        return cls(
+            row["problem_id"],
+            row["level"],
+            row["search"],
+            pool,
+            Usage(**row["policy_usage"]),
+            Usage(**row["reward_usage"]),
+            row["repeats"],
+            row["seconds"],
+            row["error"],
+        )
+
+    @property
+    def aggregations(self) -> tuple[str, ...]:
+        """The aggregations it allows: only a vote by count without a reward model."""
+        return AGGREGATIONS if any(self.pool.step_scores) else (MAJORITY,)
+
+    def right(self, aggregation: str) -> bool:
+        """Whether the answer that `aggregation` selects from the kept candidates is correct."""
+        size = len(self.pool.groups)
+        return bool(size) and expected_accuracy(self.pool, aggregation, [size]) == [1.0]
+
+
+def search_name(key: str) -> str:
+    """A search's name, from its key with parameters."""
+    return key.partition("(")[0]
+
+
+def search_budget(key: str) -> int:
+    """A search's budget n, from its key with parameters."""
+    settings = dict(part.split("=") for part in key.partition("(")[2].rstrip(")").split(","))
+    return int(settings["n"])

@@ -1,0 +1,127 @@
+"""A run's report: a table for the terminal and plots as PNG files."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from rich.table import Table
+
+from tts_ray.analysis.curves import Point, headline
+from tts_ray.analysis.metrics import Estimate
+from tts_ray.flops import dense_flops
+
+SHOWN = ("majority", "last-max", "last-vote", "min-vote", "mean-vote", "prod-vote")
+
+
+def percent(estimate: Estimate) -> str:
+    """E.g. "62.5 [55.5, 69.0]", in percent."""
+    return f"{estimate.mean:.1%} [{estimate.low:.0%}, {estimate.high:.0%}]".replace("%", "")
+
+
+def flops_of(point: Point, policy_parameters: float, prm_parameters: float) -> tuple[float, float]:
+    """Mean FLOPs per problem: policy tokens generated, and PRM tokens computed, times 2 N."""
+    return (
+        dense_flops(policy_parameters, 1) * point.policy_generated,
+        dense_flops(prm_parameters, 1) * point.prm_computed,
+    )
+
+
+def accuracy_table(
+    points: Sequence[Point], policy_parameters: float, prm_parameters: float, title: str
+) -> Table:
+    """Every search at every budget: accuracy in percent with 95 % intervals, tokens, FLOPs."""
+    shown = [name for name in SHOWN if any(name in point.accuracy for point in points)]
+    table = Table(title=title, caption="accuracy in % [95 % bootstrap interval]; per problem: "
+                  "tokens the policy generated, GFLOPs as 2 * parameters * tokens")
+    table.add_column("search")
+    for column in ("N", *shown, "tokens", "policy GFLOPs", "PRM GFLOPs"):
+        table.add_column(column, justify="right")
+    for point in points:
+        policy, prm = flops_of(point, policy_parameters, prm_parameters)
+        table.add_row(
+            point.name,
+            str(point.n),
+            *(percent(point.accuracy[name]) if name in point.accuracy else "" for name in shown),
+            f"{point.policy_generated:.0f}",
+            f"{policy / 1e9:.3g}",
+            f"{prm / 1e9:.3g}",
+        )
+    return table
+
+
+def part_table(parts: Mapping[object, Sequence[Point]], by: str) -> Table:
+    """Headline accuracy of every search at every budget, one column per part."""
+    table = Table(title=f"accuracy by {by} (%), {headline_note(parts)}")
+    table.add_column("search")
+    table.add_column("N", justify="right")
+    for part in parts:
+        table.add_column(str(part), justify="right")
+    rows = dict.fromkeys((point.search, point.n) for points in parts.values() for point in points)
+    for search, n in rows:
+        cells = [
+            next((percent(p.headline) for p in points if (p.search, p.n) == (search, n)), "")
+            for points in parts.values()
+        ]
+        table.add_row(search.partition("(")[0], str(n), *cells)
+    return table
+
+
+def headline_note(parts: Mapping[object, Sequence[Point]]) -> str:
+    names = {headline(point.accuracy) for points in parts.values() for point in points}
+    return " or ".join(sorted(names))
+
+
+def plot_curves(
+    points: Sequence[Point], policy_parameters: float, prm_parameters: float, file: Path
+) -> None:
+    """Accuracy against N and against FLOPs, side by side."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True)
+    draw(left, points, lambda point: point.n)
+    left.set_xlabel("budget N")
+    left.set_ylabel("accuracy (%)")
+    draw(right, points, lambda p: sum(flops_of(p, policy_parameters, prm_parameters)))
+    right.set_xlabel("FLOPs per problem, policy + PRM")
+    right.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(file, dpi=150)
+    plt.close(figure)
+
+
+def plot_parts(parts: Mapping[object, Sequence[Point]], by: str, file: Path) -> None:
+    """Accuracy against N, one panel per part."""
+    figure, axes = plt.subplots(
+        1, len(parts), figsize=(3.2 * len(parts), 3.4), sharey=True, squeeze=False
+    )
+    for axis, (part, points) in zip(axes[0], parts.items(), strict=True):
+        draw(axis, points, lambda point: point.n)
+        axis.set_title(f"{by} {part}")
+        axis.set_xlabel("budget N")
+    axes[0][0].set_ylabel("accuracy (%)")
+    axes[0][-1].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(file, dpi=150)
+    plt.close(figure)
+
+
+def draw(axis: Axes, points: Sequence[Point], x: Callable[[Point], float]) -> None:
+    """One line with its interval per search; a search with one budget is a dashed level."""
+    for name in dict.fromkeys(point.name for point in points):
+        mine = [point for point in points if point.name == name]
+        heads = [100 * point.headline.mean for point in mine]
+        if len(mine) == 1 and mine[0].n == 1:
+            axis.axhline(heads[0], linestyle="--", color="grey", label=name)
+            continue
+        (line,) = axis.plot([x(point) for point in mine], heads, marker="o", label=name)
+        axis.fill_between(
+            [x(point) for point in mine],
+            [100 * point.headline.low for point in mine],
+            [100 * point.headline.high for point in mine],
+            color=line.get_color(),
+            alpha=0.12,
+        )
+    axis.set_xscale("log")
+    axis.grid(alpha=0.3)

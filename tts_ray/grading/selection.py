@@ -1,0 +1,85 @@
+"""From the candidates of one problem to the one answer they stand for: scoring and voting.
+
+Scoring turns the step scores of a path into one number, voting turns paths into an answer
+(arXiv 2502.06703, sections 2 and 3; the paper's "avg" is called mean here, prod is an addition).
+
+Invariants: a missing answer (group None) never wins. An unscored path (a nan among its step
+scores, or none at all) takes no part in what needs scores. With nobody left there is no winner.
+Ties are broken by order alone: the earliest path of the best ones, or the group whose first
+voting path comes earliest.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tts_ray.errors import ConfigError
+
+SCORINGS: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "last": lambda scores: scores[-1],
+    "min": min,
+    "mean": lambda scores: math.fsum(scores) / len(scores),
+    "prod": math.prod,
+}
+VOTINGS = ("max", "vote")
+MAJORITY = "majority"
+AGGREGATIONS = (MAJORITY, *(f"{how}-{vote}" for how in SCORINGS for vote in VOTINGS))
+
+
+def scoring_and_voting(aggregation: str) -> tuple[str, str] | None:
+    """The two halves of a name like "min-vote", None for majority; ConfigError if unknown."""
+    if aggregation not in AGGREGATIONS:
+        raise ConfigError(f"no aggregation {aggregation!r}; there are {', '.join(AGGREGATIONS)}")
+    if aggregation == MAJORITY:
+        return None
+    how, vote = aggregation.split("-")
+    return how, vote
+
+
+def path_score(scores: Sequence[float], how: str) -> float:
+    """The score of a path from those of its steps; nan if there are none or any is nan."""
+    if how not in SCORINGS:
+        raise ConfigError(f"no scoring {how!r}; there are {', '.join(SCORINGS)}")
+    if not scores or any(map(math.isnan, scores)):
+        return math.nan
+    return float(SCORINGS[how](scores))
+
+
+def majority(groups: Iterable[int | None]) -> int | None:
+    """The group of the most candidates; scores play no part."""
+    votes: dict[int, int] = {}
+    for group in groups:
+        if group is not None:
+            votes[group] = votes.get(group, 0) + 1
+    # max returns the first of equals, and a dict keeps the order of first appearance.
+    return max(votes, key=lambda group: votes[group], default=None)
+
+
+def select(groups: Sequence[int | None], path_scores: Sequence[float], vote: str) -> int | None:
+    """The winning group: "max" the group of the best path, "vote" that of the largest sum.
+
+    Sums are correctly rounded, so the order of the paths cannot break a tie between them.
+    """
+    if vote not in VOTINGS:
+        raise ConfigError(f"no voting {vote!r}; there are {', '.join(VOTINGS)}")
+    voters = [
+        (group, score)
+        for group, score in zip(groups, path_scores, strict=True)
+        if group is not None and not math.isnan(score)
+    ]
+    if vote == "max":
+        return max(voters, key=lambda voter: voter[1], default=(None, math.nan))[0]
+    ballots: dict[int, list[float]] = {}
+    for group, score in voters:
+        ballots.setdefault(group, []).append(score)
+    return max(ballots, key=lambda group: math.fsum(ballots[group]), default=None)
+
+
+def aggregate(
+    name: str, groups: Sequence[int | None], step_scores: Sequence[Sequence[float]]
+) -> int | None:
+    """The group that aggregation `name` selects; `step_scores[i]` belongs to `groups[i]`."""
+    halves = scoring_and_voting(name)
+    if halves is None:
+        return majority(groups)
+    how, vote = halves
+    return select(groups, [path_score(scores, how) for scores in step_scores], vote)
