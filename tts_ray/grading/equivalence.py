@@ -31,7 +31,11 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 120.0
 """How long a worker may take to start: importing from a slow network disk takes a while."""
 ATTEMPTS = 2
-"""How often a comparison is tried when its worker dies of something else than the time limit."""
+"""How often a comparison is tried when its worker dies of something else than the time limit,
+and how often a worker is started before that is an error."""
+LONGEST = 1000
+"""Characters of the longest answer that is more than a string. Beyond are loops of the model, which
+would cost a time limit each; the longest answer of MATH-500 has 53 characters."""
 
 
 class Grader:
@@ -66,6 +70,11 @@ class Grader:
     ) -> None:
         for worker in self._workers:
             await worker.stop()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers that are up."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
 
     async def grade(self, answers: Sequence[str | None], reference: str) -> list[Grade]:
         """One Grade per answer, in order; groups are numbered from 0 by first appearance.
@@ -122,6 +131,8 @@ class Grader:
         left, right = plain_number(reference), plain_number(answer)
         if left is not None and right is not None:
             return left == right
+        if max(len(reference), len(answer)) > LONGEST:
+            return False
         try:
             return await worker.compare(reference, answer)
         except TimeoutError:
@@ -143,6 +154,10 @@ class _Worker:
         self._seconds = seconds
         self._memory_bytes = memory_bytes
         self._process: Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
 
     async def compare(self, reference: str, answer: str) -> bool:
         """Whether math-verify finds them equivalent; TimeoutError if it is not done in time."""
@@ -183,30 +198,34 @@ class _Worker:
         return b""
 
     async def _start(self) -> Process:
-        """Start a fresh interpreter, not a fork and not `multiprocessing`: that one would run the
-        user's main module again, and a fork would copy the driver's locks without its threads."""
-        self._process = process = await asyncio.create_subprocess_exec(
+        for _ in range(ATTEMPTS):
+            self._process = process = await self._spawn()
+            assert process.stdout is not None
+            greeting = b""
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(START_SECONDS):
+                        greeting = await process.stdout.readline()
+            finally:
+                if greeting != READY:
+                    await self.stop()
+            if greeting == READY:
+                return process
+            if greeting:
+                reason = greeting.decode().strip()
+                raise ConfigError(f"grading needs math-verify ({reason}): pip install math-verify")
+        raise TtsError(
+            f"no grading worker came up in {ATTEMPTS} attempts of {START_SECONDS:.0f} s each; its "
+            f"own error is on stderr, its memory limit is {self._memory_bytes / 2**30:.1f} GiB"
+        )
+
+    async def _spawn(self) -> Process:
+        """A fresh interpreter, not a fork and not `multiprocessing`: that one would run the user's
+        main module again, and a fork would copy the driver's locks without its threads."""
+        return await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-W", "ignore", "-m", "tts_ray.grading.worker"),
             *(str(self._seconds), str(self._memory_bytes)),
             env=os.environ | {"PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)},
             stdin=PIPE,
             stdout=PIPE,
-        )
-        assert process.stdout is not None
-        line = b""
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(START_SECONDS):
-                    line = await process.stdout.readline()
-        finally:
-            if line != READY:
-                await self.stop()
-        if line == READY:
-            return process
-        if line:
-            reason = line.decode().strip()
-            raise ConfigError(f"grading needs math-verify ({reason}): pip install math-verify")
-        raise TtsError(
-            f"no grading worker came up within {START_SECONDS:.0f} s: its own error is on stderr; "
-            f"it may use {self._memory_bytes / 2**30:.1f} GiB of address space"
         )

@@ -35,7 +35,7 @@ def save(
     end, pad = token_id(tokenizer, END), token_id(tokenizer, PAD)
     configure(model, end, pad, dtype).save_pretrained(folder)
     if isinstance(model, PolicyModel):
-        GenerationConfig(  # type: ignore[no-untyped-call]
+        GenerationConfig(
             bos_token_id=pad,
             eos_token_id=[end, pad],
             pad_token_id=pad,
@@ -69,7 +69,7 @@ def configure(
         eos_token_id=end,
         pad_token_id=pad,
         dtype=dtype,
-        **classes,  # type: ignore[arg-type]
+        **classes,
     )
 
 

@@ -54,6 +54,6 @@ REWARD_RECIPES = {
     ),
     # not committed: what a reward model is worth on policies it was not trained on
     "pocket-prm-narrow": RewardRecipe(
-        "pocket-l", ("pocket-l",), problems=9000, corruptions=0, steps=1000, seed=6
+        "pocket-l", ("pocket-l",), problems=5000, corruptions=0, steps=800, seed=6
     ),
 }

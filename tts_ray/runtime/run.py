@@ -69,12 +69,13 @@ def run(config: RunConfig, console: Console) -> Scoreboard:
             highlight=False,
             soft_wrap=True,
         )
+        if not work:
+            return board
+        connect(config.cluster.address)
         with tracker(config, directory.path) as tracked:
-            if work:
-                connect(config.cluster.address)
-                asyncio.run(
-                    search_all(config, work, policy, reward, directory, board, tracked, console)
-                )
+            asyncio.run(
+                search_all(config, work, policy, reward, directory, board, tracked, console)
+            )
             log_summary(tracked, board, config)
     return board
 

@@ -1,0 +1,175 @@
+"""The job as a user runs it: a process of its own, killed, resumed, refused. No model."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from wandb.proto import wandb_internal_pb2
+
+from tests.ray.wandb_file import read_wandb_file
+from tts_ray.results.run_directory import parts, read
+
+ROOT = Path(__file__).parent.parent.parent
+POCKET = "configs/pocket.yaml"
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "RAY"))}
+COUNT = 40
+
+
+def command(run, *overrides):
+    return [
+        sys.executable,
+        "jobs/evaluate.py",
+        POCKET,
+        "policy=scripted",
+        "prm=scripted",
+        f"dataset.limit={COUNT}",
+        "search.name=[best_of_n,dvts]",
+        "search.n=8",
+        "policy.cpus=0.25",
+        "prm.cpus=0.25",
+        f"run={run}",
+        *overrides,
+    ]
+
+
+def job(run, *overrides):
+    return subprocess.run(
+        command(run, *overrides),
+        cwd=ROOT,
+        env=ENVIRONMENT | {"HOME": str(run.parent), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def rows(run):
+    return read(run, ["problem_id", "search", "error"]).to_pylist()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    run = tmp_path_factory.mktemp("job") / "run"
+    done = job(run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return run, done
+
+
+def test_a_finished_run_has_every_problem_and_search_once(finished):
+    run, done = finished
+    keys = Counter((row["problem_id"], row["search"]) for row in rows(run))
+    assert len(keys) == 2 * COUNT
+    assert set(keys.values()) == {1}
+    assert f"{2 * COUNT}/{2 * COUNT}" in done.stdout
+
+
+def test_the_same_command_finds_nothing_left_to_do(finished):
+    run, _ = finished
+    before = parts(run)
+    again = job(run)
+    assert again.returncode == 0
+    assert f"{2 * COUNT} of {2 * COUNT} already done" in again.stdout
+    assert parts(run) == before
+
+
+def test_another_configuration_is_refused_with_the_difference(finished):
+    run, _ = finished
+    refused = job(run, "seed=5")
+    assert refused.returncode == 2
+    assert "seed: 0 -> 5" in refused.stderr
+
+
+def test_more_replicas_are_the_same_run(finished):
+    run, _ = finished
+    assert job(run, "policy.replicas=2").returncode == 0
+
+
+def test_bad_input_is_one_line_and_exit_code_two(finished):
+    run, _ = finished
+    refused = job(run, "search.n=7")
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert refused.stderr.count("\n") == 1
+    assert "n=7 is not a multiple of m=4" in refused.stderr
+
+
+def test_the_offline_wandb_run_shows_what_parquet_holds(finished):
+    run, _ = finished
+    (file,) = run.glob("wandb/offline-run-*/*.wandb")
+    records = list(read_wandb_file(file, wandb_internal_pb2.Record))
+    history = [
+        {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in r.history.item}
+        for r in records
+        if r.WhichOneof("record_type") == "history"
+    ]
+    logged = [row for row in history if "tokens/policy_generated" in row]
+    assert logged[-1]["problems_done"] == 2 * COUNT
+    usage = read(run, ["policy_usage"]).to_pylist()
+    generated = sum(row["policy_usage"]["generated_tokens"] for row in usage)
+    assert logged[-1]["tokens/policy_generated"] == generated
+    assert logged[-1]["flops/policy"] == 2 * generated
+    assert any("accuracy/dvts" in key for key in logged[-1])
+    assert any("searches" in key for row in history for key in row)
+
+
+def test_the_report_prints_a_table_and_writes_plots(finished):
+    run, _ = finished
+    done = subprocess.run(
+        [sys.executable, "jobs/report.py", str(run)],
+        cwd=ROOT,
+        env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "best_of_n" in done.stdout
+    assert "dvts" in done.stdout
+    for name in ("accuracy.png", "by_difficulty.png", "by_level.png"):
+        assert (run / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_poisoned_problem_is_owed_and_the_exit_code_says_so(tmp_path):
+    run = tmp_path / "run"
+    poison = ("policy.extra={poison: 'Find'}", "dataset.limit=6")
+    failed = job(run, *poison)
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    owed = [row for row in rows(run) if row["error"]]
+    assert owed
+    assert f"{len(owed)} of 12 searches failed" in failed.stdout
+    assert job(run, "dataset.limit=6").returncode == 0
+
+
+def test_ten_kills_and_a_resume_leave_every_problem_exactly_once(tmp_path):
+    run = tmp_path / "run"
+    slow = "policy.extra={seconds: 0.4}"
+    few = "policy.max_num_seqs=8"
+    dice = random.Random(0)
+    for _ in range(10):
+        process = subprocess.Popen(
+            command(run, slow, few),
+            cwd=ROOT,
+            env=ENVIRONMENT | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        before = len(parts(run))
+        deadline = time.monotonic() + 60
+        while len(parts(run)) == before and process.poll() is None:
+            assert time.monotonic() < deadline, "nothing was written"
+            time.sleep(0.05)
+        time.sleep(dice.random())
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+    assert job(run).returncode == 0
+    keys = Counter((row["problem_id"], row["search"]) for row in rows(run))
+    assert len(keys) == 2 * COUNT
+    assert set(keys.values()) == {1}

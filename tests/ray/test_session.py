@@ -1,0 +1,116 @@
+"""Engines in real Ray actors. Scripted engines stand in for models: the point is the cluster."""
+
+import asyncio
+
+import pytest
+import ray
+
+from tts_ray.admission import Admission
+from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
+from tts_ray.engines.scripted import Faults
+from tts_ray.errors import EngineError, PlacementError
+from tts_ray.evaluate import evaluate
+from tts_ray.runtime.session import Fleet, Session
+from tts_ray.search.registry import make_search
+from tts_ray.types import Problem, Sampling
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+PROBLEMS = [Problem.of(f"What is {i}?", str(i)) for i in range(8)]
+SEARCHES = [make_search("best_of_n", {"n": 8}), make_search("dvts", {"n": 8})]
+TINY = {"cpus": 0.25}
+
+
+def run(policy, reward, act=None, **limits):
+    """Evaluate everything in a session; `act(session)` runs beside it."""
+    records = []
+
+    async def keep(record):
+        records.append(record)
+
+    async def go():
+        async with Session(policy, reward, **limits) as session:
+            work = [(problem, search) for problem in PROBLEMS for search in SEARCHES]
+            room = Admission(session.capacity.sequences, session.capacity.kv_tokens)
+            beside = asyncio.create_task(act(session)) if act else None
+            await evaluate(work, session.engines, Sampling(), 0, room, keep)
+            if beside:
+                await beside
+
+    asyncio.run(asyncio.wait_for(go(), 120))
+    return {(record.problem.id, record.search): record for record in records}
+
+
+def candidates(records):
+    return {key: record.candidates for key, record in records.items()}
+
+
+@pytest.fixture(scope="module")
+def calm():
+    return run(Fleet(ScriptedPolicySpec(), **TINY), Fleet(ScriptedRewardSpec(), **TINY))
+
+
+def test_every_search_comes_back_through_actors(calm):
+    assert len(calm) == 16
+    assert all(record.error is None and record.candidates for record in calm.values())
+
+
+def test_replicas_change_nothing_but_who_does_the_work(calm):
+    many = run(Fleet(ScriptedPolicySpec(), 2, **TINY), Fleet(ScriptedRewardSpec(), 2, **TINY))
+    assert candidates(many) == candidates(calm)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_calls_that_die_with_their_actor_are_repeated_and_the_records_say_so(calm, replicas):
+    async def kill_the_first_that_works(session):
+        while not session.policies.slots[0].load:
+            await asyncio.sleep(0)
+        ray.kill(session.actors[0], no_restart=False)
+
+    slow = ScriptedPolicySpec(faults=Faults(seconds=0.05))
+    records = run(
+        Fleet(slow, replicas, **TINY),
+        Fleet(ScriptedRewardSpec(), **TINY),
+        kill_the_first_that_works,
+    )
+    assert candidates(records) == candidates(calm)
+    assert sum(record.repeats for record in records.values()) > 0
+
+
+def test_a_problem_that_always_fails_is_recorded_with_its_error():
+    poisoned = ScriptedPolicySpec(faults=Faults(poison="What is 3?"))
+    records = run(Fleet(poisoned, **TINY), Fleet(ScriptedRewardSpec(), **TINY))
+    failed = [record for record in records.values() if record.error]
+    assert {record.problem.question for record in failed} == {"What is 3?"}
+    assert all("scripted failure" in record.error for record in failed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"), [({"cpus": 512}, "512 CPU"), ({"gpus": 512}, "512 GPU")]
+)
+def test_what_the_cluster_can_never_hold_is_refused_at_once_with_the_numbers(asked, named):
+    with pytest.raises(PlacementError, match=named) as refused:
+        run(Fleet(ScriptedPolicySpec(), **asked), None)
+    assert "the cluster has" in str(refused.value)
+
+
+def test_what_is_not_free_by_the_deadline_is_refused_and_given_back():
+    total = ray.cluster_resources()["CPU"]
+
+    async def go():
+        async with Session(Fleet(ScriptedPolicySpec(), cpus=total), None):
+            with pytest.raises(PlacementError, match=r"within 0\.5 s"):
+                await Session(
+                    Fleet(ScriptedPolicySpec(), cpus=1), None, placement_s=0.5
+                ).__aenter__()
+
+    asyncio.run(go())
+    run(Fleet(ScriptedPolicySpec(), cpus=total / 2), Fleet(ScriptedRewardSpec(), cpus=total / 2))
+
+
+def test_an_engine_that_cannot_load_is_an_error_that_says_why():
+    from tts_ray.engines.spec import PolicySpec
+
+    spec = PolicySpec(model="no/such/folder", prompt="qwen", device="cpu")
+    with pytest.raises(EngineError, match="failed to load"):
+        run(Fleet(spec, **TINY), None)

@@ -1,0 +1,28 @@
+"""Reads an offline W&B file: a log of protobuf records in 32 KiB blocks, as LevelDB lays it out.
+
+Each chunk has a header of crc32 (4 bytes), length (2) and type (1: whole, 2: first, 3: middle,
+4: last); the file starts with a header of 7 bytes.
+"""
+
+import struct
+
+BLOCK = 32 * 1024
+HEADER = 7
+WHOLE, FIRST, _, LAST = 1, 2, 3, 4
+
+
+def read_wandb_file(file, record_class):
+    data = file.read_bytes()
+    at, parts = HEADER, []
+    while at + HEADER <= len(data):
+        left = BLOCK - at % BLOCK
+        if left < HEADER:
+            at += left
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        at += HEADER
+        parts.append(data[at : at + length])
+        at += length
+        if kind in (WHOLE, LAST):
+            yield record_class.FromString(b"".join(parts))
+            parts = []
