@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from transformers import AutoTokenizer
 
@@ -22,10 +23,11 @@ from tts_ray.admission import Admission
 from tts_ray.data.problems import load_problems
 from tts_ray.engines.reward_formats import QwenMathPrm
 from tts_ray.engines.spec import PolicySpec, RewardSpec, environment
-from tts_ray.evaluate import evaluate
+from tts_ray.evaluate import Engines, evaluate
+from tts_ray.protocols import LeasedReward, Pool
 from tts_ray.runtime.session import Fleet, Session, connect
 from tts_ray.search.registry import make_search
-from tts_ray.types import Record, Sampling, Usage
+from tts_ray.types import Path, Problem, Record, Sampling, Usage
 
 SHARED = {"device": "cpu", "max_model_len": 1024, "max_num_seqs": 128, "kv_cache_gib": 0.5}
 SAMPLING = Sampling(max_step_tokens=64, max_tokens=512)
@@ -52,10 +54,9 @@ def offline(policy: str, problems: int, n: int, rounds: int) -> None:
         block_size=32,
     )
     family = prompt_family("qwen")
-    chosen = load_problems("pocket", level="level")[:: max(1, 200 // problems)][:problems]
     prompts = [
         {"prompt_token_ids": family.render(tokenizer, problem.question)}
-        for problem in chosen
+        for problem in fresh_problems(problems, 0)
         for _ in range(n)
     ]
     rates = []
@@ -71,6 +72,13 @@ def offline(policy: str, problems: int, n: int, rounds: int) -> None:
     print(json.dumps(rates[1:]))
 
 
+def fresh_problems(count: int, part: int) -> list[Problem]:
+    """Problems of all levels; another part shares none, so no prefix cache is warm for it."""
+    parts = load_problems("pocket", split="test_large", level="level")
+    stride = len(parts) // count
+    return parts[part % stride :: stride][:count]
+
+
 async def stack(policy: str, problems: int, n: int, rounds: int) -> dict[str, dict[str, float]]:
     """The same through actors, trees, admission and routing; the first round warms up."""
     folder = str(pocket.weights("pocket-prm"))
@@ -79,13 +87,13 @@ async def stack(policy: str, problems: int, n: int, rounds: int) -> dict[str, di
         Fleet(PolicySpec(model=str(pocket.weights(policy)), prompt="qwen", **SHARED)),
         Fleet(RewardSpec(model=folder, format="qwen2.5-math-prm", **SHARED)),
     )
-    chosen = load_problems("pocket", level="level")[:: max(1, 200 // problems)][:problems]
     found: dict[str, dict[str, list[float]]] = {
         name: {"tokens_per_s": [], "prm_ratio": []} for name in SEARCHES
     }
     async with Session(*fleets) as session:
         for turn in range(rounds + 1):
-            for name in SEARCHES:
+            for at, name in enumerate(SEARCHES):
+                chosen = fresh_problems(problems, 1 + at + turn * len(SEARCHES))
                 records: list[Record] = []
 
                 async def keep(record: Record, records: list[Record] = records) -> None:
@@ -93,31 +101,71 @@ async def stack(policy: str, problems: int, n: int, rounds: int) -> dict[str, di
 
                 work = [(problem, make_search(name, {"n": n})) for problem in chosen]
                 room = Admission(session.capacity.sequences, session.capacity.kv_tokens)
+                seen: list[tuple[Problem, Path]] = []
+                assert session.rewards is not None
+                engines = Engines(session.policies, WatchedPool(session.rewards, seen))
                 started = time.perf_counter()
-                await evaluate(work, session.engines, SAMPLING, turn, room, keep)
+                await evaluate(work, engines, SAMPLING, turn, room, keep)
                 seconds = time.perf_counter() - started
                 usage = sum((record.policy_usage for record in records), Usage())
                 judged = sum((record.reward_usage for record in records), Usage())
-                if turn:
-                    found[name]["tokens_per_s"].append(usage.generated_tokens / seconds)
-                    distinct = sum(distinct_prm_tokens(record, prm_format) for record in records)
-                    found[name]["prm_ratio"].append(judged.computed_tokens / distinct)
+                if not turn:
+                    continue
+                found[name]["tokens_per_s"].append(usage.generated_tokens / seconds)
+                if seen:
+                    tree = PrefixTree(prm_format)
+                    for problem, path in seen:
+                        tree.add(problem, path)
+                    found[name]["prm_ratio"].append(judged.computed_tokens / tree.tokens)
     return {
         name: {key: statistics.median(values) for key, values in sides.items() if values}
         for name, sides in found.items()
     }
 
 
-def distinct_prm_tokens(record: Record, prm_format: QwenMathPrm) -> int:
-    """Tokens of the prefix tree that all recorded candidates make in the PRM's format."""
-    question = len(prm_format.question(record.problem.question))
-    seen: dict[tuple[str, ...], int] = {}
-    for candidate in record.candidates:
-        texts = tuple(step.text.strip() for step in candidate.path.steps if not step.is_blank)
-        for k in range(1, len(texts) + 1):
-            if texts[:k] not in seen:
-                seen[texts[:k]] = len(prm_format.step(texts[k - 1]))
-    return question + sum(seen.values())
+class PrefixTree:
+    """The distinct PRM tokens of everything that was scored."""
+
+    def __init__(self, prm_format: QwenMathPrm) -> None:
+        self.format = prm_format
+        self.sizes: dict[tuple[str, ...], int] = {}
+
+    def add(self, problem: Problem, path: Path) -> None:
+        texts = (problem.question, *(s.text.strip() for s in path.steps if not s.is_blank))
+        self.sizes.setdefault(texts[:1], len(self.format.question(problem.question)))
+        for k in range(2, len(texts) + 1):
+            if texts[:k] not in self.sizes:
+                self.sizes[texts[:k]] = len(self.format.step(texts[k - 1]))
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.sizes.values())
+
+
+class Watched(LeasedReward):
+    """A leased reward model that notes what it scores."""
+
+    def __init__(self, lease: LeasedReward, seen: list[tuple[Problem, Path]]) -> None:
+        self.lease = lease
+        self.seen = seen
+        self.repeats = 0
+
+    async def score(
+        self, problem: Problem, paths: Sequence[Path]
+    ) -> tuple[list[tuple[float, ...]], Usage]:
+        self.seen += [(problem, path) for path in paths]
+        return await self.lease.score(problem, paths)
+
+
+class WatchedPool(Pool[LeasedReward]):
+    """The reward replicas, watched."""
+
+    def __init__(self, pool: Pool[LeasedReward], seen: list[tuple[Problem, Path]]) -> None:
+        self.pool = pool
+        self.seen = seen
+
+    def lease(self) -> LeasedReward:
+        return Watched(self.pool.lease(), self.seen)
 
 
 def main() -> int:
@@ -146,8 +194,9 @@ def main() -> int:
     base = statistics.mean([before, after])
     print(f"plain offline generate: {before:.0f} and {after:.0f} tokens/s")
     for name, sides in found.items():
-        line = f"{name}: {sides['tokens_per_s']:.0f} tokens/s, {sides['tokens_per_s'] / base:.2f} of plain"
-        if sides["prm_ratio"]:
+        rate = sides["tokens_per_s"]
+        line = f"{name}: {rate:.0f} tokens/s, {rate / base:.2f} of plain"
+        if "prm_ratio" in sides:
             line += f", PRM computed / distinct tokens {sides['prm_ratio']:.2f}"
         print(line)
     return 0

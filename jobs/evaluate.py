@@ -20,8 +20,8 @@ arguments are merged left to right:
 
 examples:
   python jobs/evaluate.py configs/pocket.yaml
-  python jobs/evaluate.py configs/pocket.yaml policy=pocket-m search.name=dvts search.n=64 run=runs/m
-  python jobs/evaluate.py configs/pocket.yaml dataset.path=problems.jsonl dataset.limit=20 run=runs/mine
+  python jobs/evaluate.py configs/pocket.yaml policy=pocket-m search.name=dvts run=runs/m
+  python jobs/evaluate.py configs/pocket.yaml dataset.path=mine.jsonl dataset.limit=20 run=runs/x
 
 exit codes: 0 all problems searched; 1 some searches failed (run again to retry); 2 the run could
 not start or go on
@@ -38,7 +38,9 @@ def main() -> int:
         config = load_config(parser.parse_args().config, CONFIGS)
         board = run(config, console)
     except TtsError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        Console(stderr=True).print(
+            f"error: {error}", style="red", highlight=False, soft_wrap=True, markup=False
+        )
         return 2
     owed = board.total - board.done
     if owed:

@@ -1,4 +1,4 @@
-"""Print a run's tables and write its plots: accuracy against N and FLOPs, by difficulty and level."""
+"""Print a run's tables and write its plots: accuracy against N and FLOPs, and by difficulty."""
 
 import argparse
 import sys
@@ -13,11 +13,6 @@ from tts_ray.analysis.stored import stored_outcomes, stored_parameters
 from tts_ray.errors import TtsError
 
 
-def rank(part: object) -> object:
-    """Easy before medium before hard; levels by number."""
-    return list(Difficulty).index(part) if isinstance(part, Difficulty) else part
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="a run directory")
@@ -27,7 +22,7 @@ def main() -> int:
         parameters = stored_parameters(run)
         outcomes = stored_outcomes(run)
     except TtsError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     if not outcomes:
         console.print(f"{run} holds no finished search yet")
@@ -37,12 +32,14 @@ def main() -> int:
     plot_curves(found, *parameters, run / "accuracy.png")
     files = [run / "accuracy.png"]
     bins = difficulties(outcomes)
-    for by, parts in (
-        ("difficulty", split(outcomes, lambda outcome: bins.get(outcome.problem_id))),
-        ("level", split(outcomes, lambda outcome: outcome.level)),
+    by_difficulty = split(outcomes, lambda outcome: bins.get(outcome.problem_id))
+    by_level = split(outcomes, lambda outcome: outcome.level)
+    for by, parts, order in (
+        ("difficulty", by_difficulty, list(Difficulty)),
+        ("level", by_level, sorted(by_level, key=str)),
     ):
         if parts:
-            by_part = {part: points(parts[part]) for part in sorted(parts, key=rank)}
+            by_part = {part: points(parts[part]) for part in order if part in parts}
             console.print(part_table(by_part, by))
             plot_parts(by_part, by, run / f"by_{by}.png")
             files.append(run / f"by_{by}.png")

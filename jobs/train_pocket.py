@@ -14,9 +14,10 @@ import torch
 from tts_ray.pocket import POLICIES, PRMS
 from tts_ray.pocket.checkpoint import load_policy, save
 from tts_ray.pocket.recipe import POLICY_RECIPES, REWARD_RECIPES
+from tts_ray.pocket.reward_data import reward_solutions
 from tts_ray.pocket.tokens import learn_tokenizer
 from tts_ray.pocket.train_policy import train_policy
-from tts_ray.pocket.train_reward import reward_solutions, train_reward
+from tts_ray.pocket.train_reward import train_reward
 
 
 def parse() -> argparse.Namespace:

@@ -63,6 +63,10 @@ def test_searching_loads_no_engine_cluster_or_storage_library(module):
     heavy = ["ray", "vllm", "torch", "transformers", "pyarrow", "omegaconf", "wandb"]
     probe = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
     )
     assert found.stdout.strip() == "[]"

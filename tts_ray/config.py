@@ -110,7 +110,7 @@ class RunConfig:
     prm: PrmConfig | None = None
     search: dict[str, Any] = field(default_factory=dict)
     """`name` and parameters of a search; a list of values means one search for each."""
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     run: str = MISSING
     """The run directory."""
@@ -197,7 +197,9 @@ def check(config: RunConfig) -> None:
         if model.replicas < 1:
             raise ConfigError(f"{role}.replicas={model.replicas} must be at least 1")
         if model.gpus < 0 or model.cpus <= 0:
-            raise ConfigError(f"{role}: cpus={model.cpus:g} must be above 0 and gpus={model.gpus:g} not below")
+            raise ConfigError(
+                f"{role}: cpus={model.cpus:g} must be above 0 and gpus={model.gpus:g} not below"
+            )
     sampling = config.sampling
     if sampling.temperature < 0:
         raise ConfigError(f"sampling.temperature={sampling.temperature} must not be negative")
@@ -220,7 +222,9 @@ def searches(config: RunConfig) -> list[Search]:
     Raises:
         ConfigError: a name or parameter is unknown or a value does not fit.
     """
-    grid = {key: value if isinstance(value, list) else [value] for key, value in config.search.items()}
+    grid = {
+        key: value if isinstance(value, list) else [value] for key, value in config.search.items()
+    }
     if not grid.get("name"):
         raise ConfigError(f"search.name is missing; choose from {', '.join(SEARCHES)}")
     names = [str(name) for name in grid.pop("name")]

@@ -1,4 +1,4 @@
-"""Every error this package raises on purpose. A message carries the value, the limit and the remedy."""
+"""The errors this package raises on purpose. Messages carry value, limit and remedy."""
 
 
 class TtsError(Exception):

@@ -58,9 +58,7 @@ class Replicas(Generic[E]):
         self._revived = asyncio.Condition()
         self._revivals: set[asyncio.Task[None]] = set()
 
-    async def call(
-        self, sticky: "Sticky[E]", weight: int, run: Callable[[E], Awaitable[T]]
-    ) -> T:
+    async def call(self, sticky: "Sticky[E]", weight: int, run: Callable[[E], Awaitable[T]]) -> T:
         """Run one call of `weight` paths on the leased replica, or on others if that fails."""
         tried: list[Slot[E]] = []
         while True:

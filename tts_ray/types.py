@@ -101,7 +101,7 @@ class Path:
         return bool(self.steps) and self.steps[-1].finish is Finish.EOS
 
     def extend(self, steps: tuple[Step, ...], child: int) -> "Path":
-        """The path one expansion further on, as child number `child`; the new steps are unscored."""
+        """The path one expansion further on, as child number `child`; new steps are unscored."""
         return Path(self.steps + steps, self.scores, (*self.lineage, child))
 
     def scored(self, scores: tuple[float, ...]) -> "Path":
@@ -130,6 +130,9 @@ class Usage:
     @property
     def computed_tokens(self) -> int:
         return self.prompt_tokens - self.cached_tokens + self.generated_tokens
+
+
+NO_USAGE = Usage()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ def problem():
 
 
 def test_a_whole_solution_falls_into_steps_that_hold_all_its_tokens(policy, problem):
-    proposals, usage = policy.run("propose", problem, [Path()] * 8, list(range(8)), SAMPLING, whole=True)
+    proposals, usage = policy.run(
+        "propose", problem, [Path()] * 8, list(range(8)), SAMPLING, whole=True
+    )
     tokens = [[token for step in steps for token in step.token_ids] for steps in proposals]
     assert usage.generated_tokens == sum(map(len, tokens))
     assert usage.calls == 1

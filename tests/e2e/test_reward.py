@@ -11,6 +11,7 @@ from tts_ray.data.problems import load_problems
 from tts_ray.pocket import task
 from tts_ray.types import Finish, Path, Step
 
+SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 TOLERANCE = 1e-4
 """In float32."""
 
@@ -21,18 +22,19 @@ class Reference:
     def __init__(self, folder):
         weights = load_file(folder / "model.safetensors")
         self.model = Qwen2Model(Qwen2Config.from_pretrained(folder)).eval()
-        body = {k.removeprefix("model."): v.float() for k, v in weights.items() if k[:6] == "model."}
+        body = {
+            k.removeprefix("model."): v.float() for k, v in weights.items() if k[:6] == "model."
+        }
         self.model.load_state_dict(body)
-        self.head = [weights[f"score.{i}.{part}"].float() for i in (0, 2) for part in ("weight", "bias")]
+        self.head = [
+            weights[f"score.{i}.{part}"].float() for i in (0, 2) for part in ("weight", "bias")
+        ]
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
 
     @torch.no_grad()
     def scores(self, question, steps):
         messages = [
-            {
-                "role": "system",
-                "content": "Please reason step by step, and put your final answer within \\boxed{}.",
-            },
+            {"role": "system", "content": SYSTEM},
             {"role": "user", "content": question},
             {"role": "assistant", "content": "".join(f"{step}<extra_0>" for step in steps)},
         ]
@@ -131,7 +133,7 @@ def test_a_path_with_nothing_to_read_is_unscored(reward):
     assert usage.prompt_tokens == 0
 
 
-def test_steps_beyond_the_context_are_unscored_and_those_before_keep_their_scores(reward, reference):
+def test_steps_beyond_the_context_are_unscored_and_earlier_ones_keep_scores(reward, reference):
     problem, steps = next(iter(solutions(1)))
     long = [*steps[:2], "7" * 600, steps[-1]]
     (scores,), _ = reward.run("score", problem, [path_of(long)])

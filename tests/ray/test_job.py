@@ -106,7 +106,10 @@ def test_the_offline_wandb_run_shows_what_parquet_holds(finished):
     (file,) = run.glob("wandb/offline-run-*/*.wandb")
     records = list(read_wandb_file(file, wandb_internal_pb2.Record))
     history = [
-        {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in r.history.item}
+        {
+            "/".join(item.nested_key) or item.key: json.loads(item.value_json)
+            for item in r.history.item
+        }
         for r in records
         if r.WhichOneof("record_type") == "history"
     ]

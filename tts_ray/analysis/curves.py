@@ -86,9 +86,7 @@ def curves(outcomes: Sequence[Outcome], budgets: list[int]) -> dict[str, list[Es
     return found
 
 
-def point(
-    outcomes: Sequence[Outcome], search: str, k: int, accuracy: dict[str, Estimate]
-) -> Point:
+def point(outcomes: Sequence[Outcome], search: str, k: int, accuracy: dict[str, Estimate]) -> Point:
     policy = sum((outcome.policy_usage for outcome in outcomes), Usage())
     reward = sum((outcome.reward_usage for outcome in outcomes), Usage())
     share = k / search_budget(search) / len(outcomes)

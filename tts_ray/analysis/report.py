@@ -35,8 +35,11 @@ def accuracy_table(
 ) -> Table:
     """Every search at every budget: accuracy in percent with 95 % intervals, tokens, FLOPs."""
     shown = [name for name in SHOWN if any(name in point.accuracy for point in points)]
-    table = Table(title=title, caption="accuracy in % [95 % bootstrap interval]; per problem: "
-                  "tokens the policy generated, GFLOPs as 2 * parameters * tokens")
+    table = Table(
+        title=title,
+        caption="accuracy in % [95 % bootstrap interval]; per problem: "
+        "tokens the policy generated, GFLOPs as 2 * parameters * tokens",
+    )
     table.add_column("search")
     for column in ("N", *shown, "tokens", "policy GFLOPs", "PRM GFLOPs"):
         table.add_column(column, justify="right")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from tts_ray.analysis.outcomes import Outcome
-from tts_ray.types import Usage
+from tts_ray.types import NO_USAGE, Usage
 
 HEADLINE = "last-vote"
 """The aggregation of the running accuracy where there are scores; else the majority vote."""
@@ -18,8 +18,8 @@ class Score:
     repeats: int = 0
     seconds: float = 0.0
     right: dict[str, int] = field(default_factory=dict)
-    policy_usage: Usage = Usage()
-    reward_usage: Usage = Usage()
+    policy_usage: Usage = NO_USAGE
+    reward_usage: Usage = NO_USAGE
 
     def add(self, outcome: Outcome) -> None:
         """Count one finished search, failed ones included."""

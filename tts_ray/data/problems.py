@@ -29,7 +29,8 @@ def load_problems(
         path: a .jsonl or .parquet file, a Hugging Face dataset id, or "pocket".
         split, subset: which part of a dataset; files have none.
         question, answer, level: column names; `level` may be absent.
-        limit: the first so many of the chosen problems.
+        limit: so many of the chosen problems, evenly spaced, so that a file sorted by level
+            gives some of each.
         levels, ids: only problems of these levels, or with these ids.
 
     Raises:
@@ -52,7 +53,8 @@ def load_problems(
             if wanted not in seen:
                 raise ConfigError(f"{path}: no problem has the id {wanted!r}")
         problems = [problem for problem in problems if problem.id in ids]
-    problems = problems[:limit]
+    if limit is not None and limit < len(problems):
+        problems = [problems[at * len(problems) // limit] for at in range(limit)]
     if not problems:
         raise ConfigError(f"{path}: no problem is left; see dataset.limit, .levels and .ids")
     return problems
@@ -100,13 +102,14 @@ def read_hub(path: str, split: str, subset: str | None) -> Iterable[Mapping[str,
     from datasets import load_dataset
 
     try:
-        return load_dataset(path, subset, split=split)
+        rows: Iterable[Mapping[str, Any]] = load_dataset(path, subset, split=split)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"dataset {path!r} (subset {subset}, split {split!r}) cannot be loaded: {reason}; "
             f"a local .jsonl or .parquet file works without a network"
         ) from None
+    return rows
 
 
 def to_problem(

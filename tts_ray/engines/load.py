@@ -1,4 +1,4 @@
-"""From a spec to a loaded engine. Each engine's libraries are imported only when it is asked for."""
+"""From a spec to a loaded engine. An engine's libraries are imported only when it is asked for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

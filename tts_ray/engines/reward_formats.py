@@ -52,7 +52,9 @@ class QwenMathPrm(RewardFormat):
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__(tokenizer)
         if self.tag not in tokenizer.get_vocab():
-            raise ConfigError(f"this PRM's tokenizer has no {self.tag} token, which its format needs")
+            raise ConfigError(
+                f"this PRM's tokenizer has no {self.tag} token, which its format needs"
+            )
         self.tag_id = int(tokenizer.convert_tokens_to_ids(self.tag))
 
     def question(self, question: str) -> list[int]:

@@ -41,7 +41,11 @@ class Faults:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Faults":
         """From plain settings, where call numbers are lists."""
-        return cls(**{k: frozenset(v) if isinstance(v, list) else v for k, v in settings.items()})
+        values: dict[str, Any] = {
+            key: frozenset(value) if isinstance(value, list) else value
+            for key, value in settings.items()
+        }
+        return cls(**values)
 
     async def strike(self, call: int, problem: Problem) -> None:
         if self.seconds:

@@ -60,6 +60,8 @@ def environment(device: Device) -> dict[str, str]:
     if device == "cuda":
         return common
     return common | {
+        # Without it vLLM puts a CPU model into a worker process that its core waits for, spinning.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "OMP_NUM_THREADS": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_CPU_KVCACHE_SPACE": "1",

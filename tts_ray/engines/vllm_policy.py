@@ -1,4 +1,9 @@
-"""A policy on vLLM: token ids in, token ids out, one request per child, seeded by the tree."""
+"""A policy on vLLM: token ids in, token ids out, one request per child, seeded by the tree.
+
+A step-wise request stops at any token that contains the separator. A separator that two tokens
+make together does not stop it; the response is then cut there and the rest discarded, so a step
+is the same either way, and every sampled token is in the usage.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,6 +37,9 @@ class VllmPolicy(Policy):
             lambda question: tuple(family.render(self.tokenizer, question))
         )
         self.vllm = Vllm(engine_args(spec))
+        # A model's vocabulary may be padded beyond its tokenizer's.
+        self.pieces = self.tokenizer.batch_decode([[i] for i in range(self.vllm.vocabulary)])
+        self.stops = {i for i, piece in enumerate(self.pieces) if self.separator in piece}
 
     async def propose(
         self,
@@ -72,10 +80,12 @@ class VllmPolicy(Policy):
             )
             if room <= 0:
                 return (self._join(blank, (CUT,)) if blank else (CUT,)), usage
-            stop = None if whole else self.separator
+            stop = () if whole else self.stops
             output, cached = await self.vllm.generate(ids, sampling, seed + len(blank), room, stop)
             usage += Usage(len(ids), cached, len(output.token_ids), 0)
             steps = self._steps(output)
+            if not whole:
+                steps = steps[:1]
             if steps[-1].finish is not Finish.STEP or not steps[-1].is_blank:
                 return self._join(blank, steps), usage
             blank = (*blank, *steps)
@@ -100,14 +110,12 @@ class VllmPolicy(Policy):
         elif output.finish_reason != "stop":
             raise EngineError(f"vLLM ended a request with {output.finish_reason!r}")
         else:
-            finish = Finish.STEP if output.stop_reason == self.separator else Finish.EOS
-        sampled = [
-            entry[token] for entry, token in zip(output.logprobs or (), output.token_ids, strict=True)
-        ]
+            finish = Finish.STEP if output.stop_reason in self.stops else Finish.EOS
+        ids = output.token_ids
         return cut(
-            output.token_ids,
-            [choice.decoded_token or "" for choice in sampled],
-            [choice.logprob for choice in sampled],
+            ids,
+            [self.pieces[token] for token in ids],
+            [entry[token].logprob for entry, token in zip(output.logprobs or (), ids, strict=True)],
             finish,
             self.separator,
             self._decode,
@@ -115,7 +123,5 @@ class VllmPolicy(Policy):
 
     def _decode(self, ids: Sequence[int]) -> str:
         return str(
-            self.tokenizer.decode(
-                ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
+            self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )

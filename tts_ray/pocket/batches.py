@@ -61,14 +61,21 @@ def policy_examples(tokenizer: PreTrainedTokenizerBase, stream: int) -> Iterator
 
 
 def drill_examples(tokenizer: PreTrainedTokenizerBase, stream: int) -> Iterator[Example]:
-    """Rows of equations as they occur in training problems, in random order, without end."""
+    """Rows of equations, without end."""
+    operations = shuffled_operations(stream)
+    while True:
+        yield drill_example(tokenizer, list(islice(operations, DRILLS_A_ROW)))
+
+
+def shuffled_operations(stream: int) -> Iterator[Operation]:
+    """Operations as they occur in training problems, in random order, without end."""
     problems = train(stream)
     rng = random.Random(stream)
     while True:
         pool = [op for problem in islice(problems, BUFFER) for op in problem.operations]
         rng.shuffle(pool)
-        for start in range(0, len(pool) - DRILLS_A_ROW, DRILLS_A_ROW):
-            yield drill_example(tokenizer, pool[start : start + DRILLS_A_ROW])
+        # whole rows, so that a row has operations of one shuffle
+        yield from pool[: (len(pool) - 1) // DRILLS_A_ROW * DRILLS_A_ROW]
 
 
 def batches(

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from tts_ray.pocket.batches import IGNORE, pad
+from tts_ray.pocket.batches import pad
 from tts_ray.pocket.measure import Solution
 from tts_ray.pocket.model import RewardModel
+from tts_ray.pocket.reward_data import reward_example
 from tts_ray.pocket.task import Verdict
-from tts_ray.pocket.train_reward import reward_example
+from tts_ray.pocket.tokens import STEP_TAG, token_id
 
 THRESHOLD = 0.5
 ROWS = 64
@@ -44,15 +45,16 @@ def score(
 ) -> list[list[float]]:
     """The probability, for each step of each solution, that all up to it is correct."""
     device = model.model.cos.device
+    tag = token_id(tokenizer, STEP_TAG)
     examples = [reward_example(tokenizer, solution) for solution in solutions]
     order = sorted(range(len(examples)), key=lambda index: len(examples[index].ids))
     scores: list[list[float]] = [[] for _ in examples]
     for first in range(0, len(order), ROWS):
         chosen = order[first : first + ROWS]
-        ids, targets = pad([examples[index] for index in chosen])
+        ids, _ = pad([examples[index] for index in chosen])
         judged = model.logits(model.model(ids.to(device))).softmax(-1)[..., 1].cpu()
         for row, index in enumerate(chosen):
-            scores[index] = judged[row][targets[row] != IGNORE].tolist()
+            scores[index] = judged[row][ids[row] == tag].tolist()
     return scores
 
 

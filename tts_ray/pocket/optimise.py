@@ -41,10 +41,11 @@ class Optimiser:
         self.rates = (matrix_rate, other_rate)
         self.warm_up = warm_up
         self.taken = 0
-        self.parameters = list(model.parameters())
+        named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
+        self.parameters = [parameter for _, parameter in named]
         stacks: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
         others: list[nn.Parameter] = []
-        for name, parameter in model.named_parameters():
+        for name, parameter in named:
             inner = parameter.dim() == 2 and "embed" not in name and not name.startswith("score")
             (stacks[parameter.shape] if inner else others).append(parameter)
         self.stacks = [

@@ -29,7 +29,8 @@ class RewardRecipe:
     """The reward model: which policy it starts from and what it reads.
 
     Each of `policies` solves `problems` fresh problems once, at temperature 1; `corruptions`
-    reference solutions get one broken step.
+    reference solutions get one broken step. `drill` is
+    the share of batches made of isolated equations, as for policies.
     """
 
     initial: str
@@ -38,6 +39,8 @@ class RewardRecipe:
     corruptions: int
     steps: int
     seed: int
+    extra_layers: int = 2
+    drill: float = 0.4
     matrix_rate: float = 0.005
     other_rate: float = 2e-3
 

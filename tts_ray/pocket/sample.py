@@ -13,6 +13,7 @@ from torch import Tensor
 from tts_ray.pocket.model import Attention, Layer, PolicyModel
 
 ROWS = 512
+KEEP_SHARE = 0.75
 
 
 class Cache:
@@ -118,16 +119,19 @@ def sample_group(
         cache.readable[row, : longest - len(prompt)] = False
     ids = ids.to(device)
     rows = torch.arange(len(prompts))
+    alive = torch.ones(len(prompts), dtype=torch.bool, device=device)
     written = torch.full((len(prompts), limit), -1)
     for count in range(limit):
         logits = advance(model, ids, cache, 0 if count == 0 else longest + count - 1)
         tokens = choose(logits, temperature, generator)
-        written[rows, count] = tokens.cpu()
-        open_ = tokens != end
-        if not open_.all():
-            cache.keep(open_)
-            rows, tokens = rows[open_.cpu()], tokens[open_]
-        if len(rows) == 0:
+        written[rows, count] = tokens.where(alive, -1).cpu()
+        alive &= tokens != end
+        left = int(alive.sum())
+        if left == 0:
             break
+        # dropping rows copies the cache: worth it only when many have ended
+        if left < KEEP_SHARE * len(rows):
+            cache.keep(alive)
+            rows, tokens, alive = rows[alive.cpu()], tokens[alive], alive[alive]
         ids = tokens[:, None]
     return [[token for token in line if token >= 0] for line in written.tolist()]

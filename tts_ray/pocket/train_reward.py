@@ -6,82 +6,36 @@ everything up to there is correct.
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from tts_ray.pocket.batches import IGNORE, Example, batches
-from tts_ray.pocket.corrupt import corrupt
-from tts_ray.pocket.measure import Solution, check, solve
+from tts_ray.pocket.grow import grow
+from tts_ray.pocket.measure import Solution
 from tts_ray.pocket.model import PolicyModel, RewardModel
 from tts_ray.pocket.optimise import Optimiser
 from tts_ray.pocket.recipe import BATCH_TOKENS, RewardRecipe
-from tts_ray.pocket.task import Verdict, train
-from tts_ray.pocket.tokens import STEP_TAG, judged_ids, token_id
+from tts_ray.pocket.reward_data import CORRECT, INNER, equation_examples, reward_example
+from tts_ray.pocket.train_policy import drill_share
 
-WRONG, CORRECT, AFTER = 0, 1, 2
-AFTER_WEIGHT = 0.25
-REPORT_EVERY = 250
-STREAM = 1000
-
-
-def reward_solutions(
-    recipe: RewardRecipe,
-    policies: Mapping[str, PolicyModel],
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    scale: float = 1.0,
-) -> list[Solution]:
-    """Judged solutions: one of each problem from each policy, and corrupted references.
-
-    `policies` are in the order of the recipe. `scale` multiplies the number of problems.
-    """
-    solutions: list[Solution] = []
-    for index, policy in enumerate(policies.values()):
-        solutions += sampled_solutions(recipe, index, policy, tokenizer, scale=scale)
-    return solutions + corrupted_solutions(recipe, scale=scale)
+# of the targets WRONG, CORRECT, AFTER and INNER
+TARGET_WEIGHTS = (1.0, 1.0, 0.25, 0.1)
+REPORT_EVERY = 100
 
 
-def sampled_solutions(
-    recipe: RewardRecipe,
-    index: int,
-    policy: PolicyModel,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    scale: float = 1.0,
-) -> list[Solution]:
-    """What the recipe's policy `index` says at temperature 1 on its own stream of problems."""
-    count = max(1, round(recipe.problems * scale))
-    problems = list(islice(train(STREAM + recipe.seed * 10 + index), count))
-    found = solve(policy, tokenizer, problems, temperature=1.0, seed=recipe.seed + index)
-    return [solution for solution in found if solution.steps]
-
-
-def corrupted_solutions(recipe: RewardRecipe, *, scale: float = 1.0) -> list[Solution]:
-    """Reference solutions with one broken step, on a stream of their own."""
-    rng = random.Random(recipe.seed)
-    problems = islice(train(STREAM + recipe.seed * 10 + 9), round(recipe.corruptions * scale))
-    return [check(problem, corrupt(problem, rng)) for problem in problems]
-
-
-def reward_example(tokenizer: PreTrainedTokenizerBase, solution: Solution) -> Example:
-    """Targets at the step tags: CORRECT, WRONG, or AFTER for wrong ones behind the first."""
-    ids = judged_ids(tokenizer, solution.problem, solution.steps)
-    tag = token_id(tokenizer, STEP_TAG)
-    targets = [IGNORE] * len(ids)
-    tagged = [position for position, token in enumerate(ids) if token == tag]
-    for position, verdict in zip(tagged, solution.verdicts, strict=True):
-        match verdict:
-            case Verdict.CORRECT:
-                targets[position] = CORRECT
-            case Verdict.AFTER:
-                targets[position] = AFTER
-            case _:
-                targets[position] = WRONG
-    return Example(ids, targets)
+def reward_loss(model: RewardModel, ids: Tensor, targets: Tensor) -> Tensor:
+    """The weighted cross-entropy of the judgements at the targets [B, T] of ids [B, T]."""
+    judged = targets != IGNORE
+    labels = targets[judged]
+    correct = (labels == CORRECT) | (labels == INNER)
+    logits = model.logits(model.model(ids)[judged])
+    losses = F.cross_entropy(logits, correct.long(), reduction="none")
+    weights = torch.tensor(TARGET_WEIGHTS, device=labels.device)[labels]
+    return (losses * weights).sum() / weights.sum()
 
 
 def epochs(examples: Sequence[Example], rng: random.Random) -> Iterator[Example]:
@@ -104,29 +58,26 @@ def train_reward(
     """Train a reward model on judged solutions; `scale` multiplies the number of steps."""
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
-    device = initial.model.cos.device
-    model = RewardModel(initial.shape)
-    model.model.load_state_dict(initial.model.state_dict())
-    model.to(device)
+    model = grow(initial, recipe.extra_layers, tokenizer)
+    device = model.model.cos.device
     optimiser = Optimiser(model, recipe.matrix_rate, recipe.other_rate)
     examples = [reward_example(tokenizer, solution) for solution in solutions]
     stream = batches(epochs(examples, rng), BATCH_TOKENS, rng)
+    equations = equation_examples(tokenizer, 100 + recipe.seed, random.Random(recipe.seed))
+    drills = batches(equations, BATCH_TOKENS, rng)
     steps = max(1, round(recipe.steps * scale))
-    loss_sum, began = 0.0, time.process_time()
+    losses: dict[bool, list[float]] = {False: [], True: []}
+    began = time.process_time()
     for step in range(steps):
-        ids, targets = (part.to(device) for part in next(stream))
-        tagged = targets != IGNORE
-        labels = targets[tagged]
-        losses = F.cross_entropy(
-            model.logits(model.model(ids)[tagged]), (labels == CORRECT).long(), reduction="none"
-        )
-        weights = torch.where(labels == AFTER, AFTER_WEIGHT, 1.0)
-        loss = (losses * weights).sum() / weights.sum()
+        drilled = rng.random() < drill_share(recipe.drill, step / steps)
+        ids, targets = (part.to(device) for part in next(drills if drilled else stream))
+        loss = reward_loss(model, ids, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step(step / steps)
-        loss_sum += loss.item()
+        losses[drilled].append(loss.item())
         if (step + 1) % REPORT_EVERY == 0:
+            means = [sum(found) / max(1, len(found)) for found in losses.values()]
             spent = time.process_time() - began
-            report(f"step {step + 1}/{steps} {spent:.0f}s loss {loss_sum / REPORT_EVERY:.4f}")
-            loss_sum = 0.0
+            report(f"step {step + 1}/{steps}, {spent:.0f} s, loss {means[0]:.4f} {means[1]:.4f}")
+            losses = {False: [], True: []}
     return model.eval()

@@ -50,14 +50,16 @@ class RunDirectory:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / "lock", "a")  # noqa: SIM115
+            self._lock = open(self.path / "lock", "a")
         except OSError as error:
             raise StoreError(f"run directory {self.path} cannot be written: {error}") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._lock.close()
-            raise StoreError(f"another job is writing to {self.path}; wait for it or stop it") from None
+            raise StoreError(
+                f"another job is writing to {self.path}; wait for it or stop it"
+            ) from None
         try:
             self._describe()
             for leftover in self.path.glob("*.tmp"):
@@ -174,7 +176,11 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
         except (pa.ArrowInvalid, OSError) as error:
             raise StoreError(f"{part} is not readable ({error}); move it away and resume") from None
     if not tables:
-        schema = SCHEMA if columns is None else pa.schema([SCHEMA.field(name.split(".")[0]) for name in dict.fromkeys(columns)])
+        schema = (
+            SCHEMA
+            if columns is None
+            else pa.schema([SCHEMA.field(name.split(".")[0]) for name in dict.fromkeys(columns)])
+        )
         return schema.empty_table()
     return pa.concat_tables(tables)
 
@@ -185,6 +191,8 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
         return [
             change
             for name in dict.fromkeys([*old, *new])
-            for change in differences(old.get(name), new.get(name), f"{key}.{name}" if key else name)
+            for change in differences(
+                old.get(name), new.get(name), f"{key}.{name}" if key else name
+            )
         ]
     return [] if old == new else [f"{key}: {old!r} -> {new!r}"]

@@ -66,7 +66,9 @@ class RemoteEngine:
                     except EngineDied:
                         await asyncio.sleep(PING_S)
         except TimeoutError:
-            raise EngineDied(f"the engine's actor did not come back in {self.revival_s:g} s") from None
+            raise EngineDied(
+                f"the engine's actor did not come back in {self.revival_s:g} s"
+            ) from None
 
     async def _await(self, ref: Any) -> Any:
         try:

@@ -52,9 +52,7 @@ class RunProgress:
     def show(self, search: str) -> None:
         """Show the board after a record of `search` came in."""
         if self._live:
-            self._live.update(
-                self._task, completed=self.board.done, description=self.facts(search)
-            )
+            self._live.update(self._task, completed=self.board.done, description=self.facts(search))
         elif time.monotonic() - self._said >= PLAIN_S:
             self._said = time.monotonic()
             self.console.print(self.line(search), highlight=False, soft_wrap=True)

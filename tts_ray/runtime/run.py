@@ -1,6 +1,6 @@
 """A run, put together: config and problems in, a full run directory out.
 
-    problems x searches - finished -> session -> evaluate -> grade -> Parquet -> board, W&B
+problems x searches - finished -> session -> evaluate -> grade -> Parquet -> board, W&B
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.config import ModelConfig, RunConfig, searches
 from tts_ray.data.problems import load_problems
-from tts_ray.engines.load import scripted_policy, scripted_reward
+from tts_ray.engines.load import Spec, scripted_policy, scripted_reward
 from tts_ray.engines.spec import PolicySpec, RewardSpec
 from tts_ray.errors import ConfigError
 from tts_ray.evaluate import evaluate
@@ -107,9 +107,7 @@ async def search_all(
                 progress.show(record.search)
 
             admission = Admission(session.capacity.sequences, session.capacity.kv_tokens)
-            await evaluate(
-                work, session.engines, config.sampling, config.seed, admission, keep
-            )
+            await evaluate(work, session.engines, config.sampling, config.seed, admission, keep)
 
 
 async def grade(record: Record, grader: Grader) -> Record:
@@ -130,18 +128,21 @@ async def grade(record: Record, grader: Grader) -> Record:
 
 def fleet(model: ModelConfig, config: RunConfig) -> Fleet:
     """The replicas of one model."""
-    place = {"replicas": model.replicas, "cpus": model.cpus, "gpus": model.gpus}
+    return Fleet(spec_of(model, config), model.replicas, model.cpus, model.gpus)
+
+
+def spec_of(model: ModelConfig, config: RunConfig) -> Spec:
+    """What one replica of a model loads."""
     is_policy = model is config.policy
     if model.model == "scripted":
-        return Fleet(scripted_policy(model.extra) if is_policy else scripted_reward(model.extra), **place)
+        return scripted_policy(model.extra) if is_policy else scripted_reward(model.extra)
     shared = {name: getattr(model, name) for name in ENGINE_SETTINGS}
     shared |= {"model": resolve_model(model.model), "device": "cuda" if model.gpus else "cpu"}
     if is_policy:
         policy = config.policy
-        spec = PolicySpec(prompt=policy.prompt, separator=policy.separator, **shared)
-        return Fleet(spec, **place)
+        return PolicySpec(prompt=policy.prompt, separator=policy.separator, **shared)
     assert config.prm is not None
-    return Fleet(RewardSpec(format=config.prm.format, **shared), **place)
+    return RewardSpec(format=config.prm.format, **shared)
 
 
 def resolve_model(model: str) -> str:
@@ -162,9 +163,7 @@ def resolve_model(model: str) -> str:
 def tracker(config: RunConfig, path: Path) -> Tracker:
     """The W&B run of this configuration in this directory."""
     name = f"{path.name}-{config.digest}"[:64]
-    return Tracker(
-        path, name, path.name, config.identity(), **asdict(config.wandb)
-    )
+    return Tracker(path, name, path.name, config.identity(), **asdict(config.wandb))
 
 
 def metrics(board: Scoreboard, config: RunConfig) -> dict[str, float]:
@@ -189,7 +188,15 @@ def metrics(board: Scoreboard, config: RunConfig) -> dict[str, float]:
 
 def log_summary(tracked: Tracker, board: Scoreboard, config: RunConfig) -> None:
     """The final table: one row per search."""
-    columns = ["search", "problems", "failed", "aggregation", "accuracy", "policy_flops", "prm_flops"]
+    columns = [
+        "search",
+        "problems",
+        "failed",
+        "aggregation",
+        "accuracy",
+        "policy_flops",
+        "prm_flops",
+    ]
     rows = [
         [
             key,
@@ -198,7 +205,9 @@ def log_summary(tracked: Tracker, board: Scoreboard, config: RunConfig) -> None:
             aggregation,
             accuracy,
             dense_flops(config.policy.parameters, score.policy_usage.generated_tokens),
-            dense_flops(config.prm.parameters if config.prm else 0, score.reward_usage.computed_tokens),
+            dense_flops(
+                config.prm.parameters if config.prm else 0, score.reward_usage.computed_tokens
+            ),
         ]
         for key, score in board.scores.items()
         for aggregation, accuracy in score.accuracy.items()

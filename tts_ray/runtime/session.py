@@ -94,7 +94,9 @@ class Session:
         self.group = await place(bundles, self.placement_s)
         try:
             policies = self._start("policy", RemotePolicy, 0)
-            rewards = self._start("prm", RemoteReward, len(policies)) if "prm" in self.fleets else []
+            rewards = (
+                self._start("prm", RemoteReward, len(policies)) if "prm" in self.fleets else []
+            )
             capacities = await together(engine.capacity() for engine in [*policies, *rewards])
         except EngineError as error:
             self.close()
@@ -106,7 +108,7 @@ class Session:
             sum(capacity.sequences for capacity in capacities[: len(policies)]),
             sum(capacity.kv_tokens for capacity in capacities[: len(policies)]),
         )
-        options = {"attempts": self.attempts, "revival_s": self.revival_s}
+        options: dict[str, Any] = {"attempts": self.attempts, "revival_s": self.revival_s}
         self.policies = PolicyPool(policies, **options)
         self.rewards = RewardPool(rewards, **options) if rewards else None
         self.engines = Engines(self.policies, self.rewards)

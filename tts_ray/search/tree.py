@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tts_ray.concurrency import together
 from tts_ray.protocols import LeasedPolicy, LeasedReward, Pool
-from tts_ray.types import Path, Problem, Sampling, Usage
+from tts_ray.types import NO_USAGE, Path, Problem, Sampling, Usage
 
 SLICE = 64
 """Children per engine call. A wider expansion becomes several calls, each under its own lease, so
@@ -29,8 +29,8 @@ class Ledger:
     """What a whole tree did, summed over its branches."""
 
     ended: list[Path] = field(default_factory=list)
-    policy_usage: Usage = Usage()
-    reward_usage: Usage = Usage()
+    policy_usage: Usage = NO_USAGE
+    reward_usage: Usage = NO_USAGE
     leases: list[LeasedPolicy | LeasedReward] = field(default_factory=list)
 
     @property
@@ -64,9 +64,7 @@ class Tree:
             self.problem, self._policies, self._rewards, self.sampling, self.seed, self.ledger
         )
 
-    async def expand(
-        self, paths: Sequence[Path], *, width: int, whole: bool = False
-    ) -> list[Path]:
+    async def expand(self, paths: Sequence[Path], *, width: int, whole: bool = False) -> list[Path]:
         """Sample `width` children of every path, each one step longer or, with `whole`, finished.
 
         Returns the len(paths) * width children, scored if there is a reward model, parent by
@@ -104,8 +102,7 @@ class Tree:
         reward: LeasedReward | None,
     ) -> list[Path]:
         seeds = [
-            child_seed(self.seed, self.problem.id, (*path.lineage, child))
-            for path, child in births
+            child_seed(self.seed, self.problem.id, (*path.lineage, child)) for path, child in births
         ]
         proposals, usage = await policy.propose(
             self.problem, [path for path, _ in births], seeds, self.sampling, whole=whole

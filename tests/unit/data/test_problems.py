@@ -53,6 +53,11 @@ def test_levels_and_limit_choose_problems(file):
     assert len(load_problems(file, level="level", levels=[2], limit=1)) == 1
 
 
+def test_a_limit_takes_problems_evenly_spaced_so_every_level_is_there():
+    problems = load_problems("pocket", level="level", limit=10)
+    assert [problem.level for problem in problems] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

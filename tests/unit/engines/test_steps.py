@@ -8,7 +8,12 @@ def steps_of(pieces, finish=Finish.EOS):
     """Cut a response whose token i has the text pieces[i]."""
     ids = list(range(len(pieces)))
     return cut(
-        ids, pieces, [-1.0] * len(ids), finish, "\n\n", lambda part: "".join(pieces[i] for i in part)
+        ids,
+        pieces,
+        [-1.0] * len(ids),
+        finish,
+        "\n\n",
+        lambda part: "".join(pieces[i] for i in part),
     )
 
 

@@ -61,7 +61,10 @@ def test_beam_search_has_n_candidates_at_every_depth_and_keeps_n_over_m(search_w
 def test_beam_search_continues_the_best_candidates_only(search_with):
     outcome = search_with(BeamSearch(n=8, m=4), ScriptedPolicy(depth=3))
     first = outcome.reward.calls[0]
-    scores = {path.lineage: outcome.reward.judge("What is 6 times 7?", path.text.strip()) for path in first}
+    scores = {
+        path.lineage: outcome.reward.judge("What is 6 times 7?", path.text.strip())
+        for path in first
+    }
     best_two = sorted(scores, key=scores.get, reverse=True)[:2]
     parents = [path.lineage for path in outcome.policy.calls[1][0]]
     assert parents == [lineage for lineage in best_two for _ in range(4)]
@@ -159,4 +162,6 @@ def test_a_search_that_cannot_be_is_refused_with_the_value(name, settings, messa
 
 
 def test_every_registered_search_is_found_by_its_own_name():
-    assert {name: search.name for name, search in SEARCHES.items()} == {name: name for name in SEARCHES}
+    assert {name: search.name for name, search in SEARCHES.items()} == {
+        name: name for name in SEARCHES
+    }

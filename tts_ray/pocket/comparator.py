@@ -1,0 +1,147 @@
+"""How a reward model begins: a policy that notices where a solution departs from what it expects.
+
+A policy's last layer holds the token it expects next, and no layer is left to compare that with the
+token that came; learning the comparison from labels alone takes longer than learning arithmetic.
+So the reward model starts as the policy, widened by WIDTH hidden dimensions that tell tokens apart,
+with two layers on top whose weights are set to make the comparison. Training goes on from there.
+
+    layer L      one head copies the logits of the watched tokens from the previous position; one
+                 head marks the assistant's turn; there, watched token k adds silu(TAU - logit k)
+                 to the position's surprise
+    layer L + 1  one head looks at the largest surprise so far
+    score        the more of it, the less is everything up to here correct
+"""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from tts_ray.pocket.model import HEAD_SIZE, ROPE_THETA, Layer, PolicyModel, RewardModel
+from tts_ray.pocket.task import SEPARATOR, split
+from tts_ray.pocket.tokens import STEP_TAG, prompt_ids, token_id
+
+WATCHED = (*"0123456789", "+", "-", "=", "\\times", "$.", *(f"${name}" for name in "bcdefghij"))
+WIDTH = 64
+TAU = 12.5
+"""A logit above this is no surprise: correct solutions rarely go below, wrong ones nearly always."""
+MARK = 0.02
+"""The size of a token's mark, beside which the policy's own numbers are large."""
+SHARP = 8.5
+"""Length of the query and key of a head that looks one position back."""
+GATE = 60.0
+"""Opens a gate for the token at hand alone; more than any logit."""
+LARGEST, ANSWERING = 17.0, 120.0
+"""Key gains: of the head that finds the largest surprise, and of the one that finds the turn."""
+KEPT = 200.0
+"""Logits are kept in units of the stream's norm over this."""
+
+# The added dimensions, counted from the policy's hidden size.
+TOKEN, ONE, ASSISTANT, IN_ANSWER, SURPRISE, WORST, LOGIT = 0, 24, 25, 26, 27, 28, 32
+
+
+@torch.no_grad()
+def comparator(policy: PolicyModel, tokenizer: PreTrainedTokenizerBase) -> RewardModel:
+    """A reward model with the policy's body and the comparison on top."""
+    shape = policy.shape
+    model = RewardModel(replace(shape, hidden=shape.hidden + WIDTH, layers=shape.layers + 2))
+    for name, parameter in model.named_parameters():
+        parameter.fill_(1.0 if name.endswith("norm.weight") else 0.0)
+    end = int(tokenizer(f"$.{SEPARATOR}")["input_ids"][0])
+    copy_body(policy, model)
+    mark_tokens(model, shape.hidden, tokenizer, end)
+    norm = stream_norm(policy, tokenizer)
+    watched = [end if word == "$." else word_id(tokenizer, word) for word in WATCHED]
+    compare(model, policy, policy.model.embed_tokens.weight[watched], norm)
+    find_worst(model, shape.hidden, norm)
+    return model.to(policy.model.cos.device)
+
+
+def word_id(tokenizer: PreTrainedTokenizerBase, word: str) -> int:
+    """The id of a word that is one token."""
+    (found,) = tokenizer(word)["input_ids"]
+    return int(found)
+
+
+def copy_body(policy: PolicyModel, model: RewardModel) -> None:
+    """Every weight of the policy in the corner of the wider one; norms allow for the width."""
+    old = policy.model.state_dict()
+    shrink = (policy.shape.hidden / model.shape.hidden) ** 0.5
+    for name, parameter in model.model.named_parameters():
+        if name in old and name != "norm.weight":
+            corner = tuple(slice(size) for size in old[name].shape)
+            parameter[corner] = old[name] * (shrink if name.endswith("norm.weight") else 1.0)
+
+
+def mark_tokens(
+    model: RewardModel, base: int, tokenizer: PreTrainedTokenizerBase, end: int
+) -> None:
+    """Marks in the embeddings; the policy knows a step's end, but not the tag in its place."""
+    embedding = model.model.embed_tokens.weight
+    embedding[token_id(tokenizer, STEP_TAG)] = embedding[end]
+    embedding[:, base + ONE] = MARK
+    embedding[token_id(tokenizer, "assistant"), base + ASSISTANT] = MARK
+    for k, word in enumerate(WATCHED):
+        embedding[word_id(tokenizer, word), base + TOKEN + k] = MARK
+
+
+def stream_norm(policy: PolicyModel, tokenizer: PreTrainedTokenizerBase) -> float:
+    """Mean norm of the residual stream where the policy ends, on held-out solutions."""
+    body, norms = policy.model, []
+    for problem in split("dev")[:20]:
+        ids = prompt_ids(tokenizer, problem) + tokenizer(problem.solution)["input_ids"]
+        x: Tensor = body.embed_tokens(torch.tensor([ids], device=body.cos.device))
+        for layer in body.layers:
+            x = layer(x, body.cos[: len(ids)], body.sin[: len(ids)], None)
+        norms.append(x.norm(dim=-1).mean().item())
+    return sum(norms) / len(norms)
+
+
+def compare(model: RewardModel, policy: PolicyModel, rows: Tensor, norm: float) -> None:
+    """Set layer L; `rows` [24, H0] are the output embeddings of the watched tokens."""
+    base, width = policy.shape.hidden, model.shape.hidden
+    layer = model.model.layers[policy.shape.layers]
+    assert isinstance(layer, Layer)
+    loud, quiet, unit = norm / MARK / math.sqrt(width), KEPT / math.sqrt(width), norm / KEPT
+    layer.input_layernorm.weight[:base] = policy.model.norm.weight * (base / width) ** 0.5
+    layer.input_layernorm.weight[base:] = loud
+    attention, copy, turn = layer.self_attn, base, base + HEAD_SIZE
+    half = HEAD_SIZE // 2
+    angle = ROPE_THETA ** -(torch.arange(0, HEAD_SIZE, 2, device=rows.device).float() / HEAD_SIZE)
+    attention.k_proj.bias[copy : copy + half] = SHARP
+    attention.q_proj.bias[copy : copy + half] = SHARP * angle.cos()
+    attention.q_proj.bias[copy + half : copy + HEAD_SIZE] = -SHARP * angle.sin()
+    attention.v_proj.weight[copy : copy + len(rows), :base] = rows
+    # The last pair of a head hardly turns with the distance: a key found at any distance.
+    attention.q_proj.bias[turn + half - 1] = 1.0
+    attention.k_proj.weight[turn + half - 1, base + ASSISTANT] = ANSWERING
+    attention.v_proj.weight[turn, base + ASSISTANT] = 1.0
+    attention.o_proj.weight[base + IN_ANSWER, turn] = MARK
+    layer.post_attention_layernorm.weight[base:] = loud
+    layer.post_attention_layernorm.weight[base + LOGIT : base + LOGIT + len(rows)] = quiet
+    for k in range(len(rows)):
+        attention.o_proj.weight[base + LOGIT + k, copy + k] = unit
+        gate = layer.mlp.gate_proj.weight[k]
+        gate[base + TOKEN + k], gate[base + ONE], gate[base + LOGIT + k] = GATE, TAU - GATE, -1.0
+        layer.mlp.up_proj.weight[k, base + IN_ANSWER] = 1.0
+        layer.mlp.down_proj.weight[base + SURPRISE, k] = unit
+
+
+def find_worst(model: RewardModel, base: int, norm: float) -> None:
+    """Set layer L + 1 and the score."""
+    layer = model.model.layers[-1]
+    assert isinstance(layer, Layer)
+    quiet, unit, head = KEPT / math.sqrt(model.shape.hidden), norm / KEPT, base
+    slow = head + HEAD_SIZE // 2 - 1
+    layer.input_layernorm.weight[base + SURPRISE] = quiet
+    layer.self_attn.q_proj.bias[slow] = 1.0
+    layer.self_attn.k_proj.weight[slow, base + SURPRISE] = LARGEST
+    layer.self_attn.v_proj.weight[head, base + SURPRISE] = 1.0
+    layer.self_attn.o_proj.weight[base + WORST, head] = unit
+    model.model.norm.weight[base + WORST] = quiet
+    first, last = model.score[0], model.score[2]
+    first.weight[0, base + WORST] = 1.0
+    last.weight[:, 0] = torch.tensor([1.0, -1.0], device=last.weight.device)
+    last.bias.copy_(torch.tensor([-1.5, 1.5], device=last.bias.device))
