@@ -28,7 +28,7 @@ endif
 	@touch $@
 
 demo: setup
-	$(BIN)/python jobs/evaluate.py configs/pocket.yaml run=$(RUN)
+	$(BIN)/python jobs/evaluate.py configs/pocket.yaml dataset.limit=40 run=$(RUN)
 	$(BIN)/python jobs/report.py $(RUN)
 
 test: setup

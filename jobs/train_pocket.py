@@ -3,7 +3,7 @@
     python jobs/train_pocket.py --out pocket-weights
     python jobs/train_pocket.py --out pocket-weights --only pocket-s --scale 0.1 --device cuda
 
-The reward model samples from the policies in the output folder, so it is trained last.
+The reward model is made from a policy in the output folder, so it comes last.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import torch
 from tts_ray.pocket import POLICIES, PRMS
 from tts_ray.pocket.checkpoint import load_policy, save
 from tts_ray.pocket.recipe import POLICY_RECIPES, REWARD_RECIPES
-from tts_ray.pocket.reward_data import reward_solutions
 from tts_ray.pocket.tokens import learn_tokenizer
 from tts_ray.pocket.train_policy import train_policy
 from tts_ray.pocket.train_reward import train_reward
@@ -45,13 +44,8 @@ def main() -> None:
             save(policy, tokenizer, arguments.out / name)
             continue
         recipe = REWARD_RECIPES[name]
-        policies = {
-            policy: load_policy(arguments.out / policy).to(arguments.device)
-            for policy in recipe.policies
-        }
-        solutions = reward_solutions(recipe, policies, tokenizer, scale=arguments.scale)
         initial = load_policy(arguments.out / recipe.initial).to(arguments.device)
-        reward = train_reward(recipe, initial, solutions, tokenizer, scale=arguments.scale)
+        reward = train_reward(recipe, initial, tokenizer, scale=arguments.scale)
         save(reward, tokenizer, arguments.out / name)
 
 

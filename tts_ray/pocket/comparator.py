@@ -20,8 +20,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from tts_ray.pocket.model import HEAD_SIZE, ROPE_THETA, Layer, PolicyModel, RewardModel
-from tts_ray.pocket.task import SEPARATOR, split
-from tts_ray.pocket.tokens import STEP_TAG, prompt_ids, token_id
+from tts_ray.pocket.task import split
+from tts_ray.pocket.tokens import prompt_ids, token_id
 
 WATCHED = (*"0123456789", "+", "-", "=", "\\times", "$.", *(f"${name}" for name in "bcdefghij"))
 WIDTH = 64
@@ -49,11 +49,10 @@ def comparator(policy: PolicyModel, tokenizer: PreTrainedTokenizerBase) -> Rewar
     model = RewardModel(replace(shape, hidden=shape.hidden + WIDTH, layers=shape.layers + 2))
     for name, parameter in model.named_parameters():
         parameter.fill_(1.0 if name.endswith("norm.weight") else 0.0)
-    end = int(tokenizer(f"$.{SEPARATOR}")["input_ids"][0])
     copy_body(policy, model)
-    mark_tokens(model, shape.hidden, tokenizer, end)
+    mark_tokens(model, shape.hidden, tokenizer)
     norm = stream_norm(policy, tokenizer)
-    watched = [end if word == "$." else word_id(tokenizer, word) for word in WATCHED]
+    watched = [word_id(tokenizer, word) for word in WATCHED]
     compare(model, policy, policy.model.embed_tokens.weight[watched], norm)
     find_worst(model, shape.hidden, norm)
     return model.to(policy.model.cos.device)
@@ -75,12 +74,9 @@ def copy_body(policy: PolicyModel, model: RewardModel) -> None:
             parameter[corner] = old[name] * (shrink if name.endswith("norm.weight") else 1.0)
 
 
-def mark_tokens(
-    model: RewardModel, base: int, tokenizer: PreTrainedTokenizerBase, end: int
-) -> None:
-    """Marks in the embeddings; the policy knows a step's end, but not the tag in its place."""
+def mark_tokens(model: RewardModel, base: int, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Marks in the embeddings."""
     embedding = model.model.embed_tokens.weight
-    embedding[token_id(tokenizer, STEP_TAG)] = embedding[end]
     embedding[:, base + ONE] = MARK
     embedding[token_id(tokenizer, "assistant"), base + ASSISTANT] = MARK
     for k, word in enumerate(WATCHED):

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from tts_ray.pocket.batches import pad
 from tts_ray.pocket.measure import Solution
 from tts_ray.pocket.model import RewardModel
-from tts_ray.pocket.reward_data import reward_example
+from tts_ray.pocket.reward_data import reward_ids
 from tts_ray.pocket.task import Verdict
 from tts_ray.pocket.tokens import STEP_TAG, token_id
 
@@ -46,12 +46,12 @@ def score(
     """The probability, for each step of each solution, that all up to it is correct."""
     device = model.model.cos.device
     tag = token_id(tokenizer, STEP_TAG)
-    examples = [reward_example(tokenizer, solution) for solution in solutions]
-    order = sorted(range(len(examples)), key=lambda index: len(examples[index].ids))
-    scores: list[list[float]] = [[] for _ in examples]
+    sequences = [torch.tensor(reward_ids(tokenizer, solution)) for solution in solutions]
+    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
+    scores: list[list[float]] = [[] for _ in sequences]
     for first in range(0, len(order), ROWS):
         chosen = order[first : first + ROWS]
-        ids, _ = pad([examples[index] for index in chosen])
+        ids = pad_sequence([sequences[index] for index in chosen], batch_first=True)
         judged = model.logits(model.model(ids.to(device))).softmax(-1)[..., 1].cpu()
         for row, index in enumerate(chosen):
             scores[index] = judged[row][ids[row] == tag].tolist()

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from tts_ray.pocket import POLICIES
 from tts_ray.pocket.model import Shape
 from tts_ray.pocket.tokens import VOCABULARY
 
@@ -26,23 +25,13 @@ class PolicyRecipe:
 
 @dataclass(frozen=True, slots=True)
 class RewardRecipe:
-    """The reward model: which policy it starts from and what it reads.
-
-    Each of `policies` solves `problems` fresh problems once, at temperature 1; `corruptions`
-    reference solutions get one broken step. `drill` is
-    the share of batches made of isolated equations, as for policies.
-    """
+    """The reward model: which policy it starts from, and its steps on tagged solutions."""
 
     initial: str
-    policies: tuple[str, ...]
-    problems: int
-    corruptions: int
     steps: int
     seed: int
-    extra_layers: int = 2
-    drill: float = 0.4
-    matrix_rate: float = 0.005
-    other_rate: float = 2e-3
+    matrix_rate: float = 0.003
+    other_rate: float = 1e-3
 
 
 POLICY_RECIPES = {
@@ -51,12 +40,4 @@ POLICY_RECIPES = {
     "pocket-m": PolicyRecipe(Shape(VOCABULARY, 128, 3, 384), steps=2000, drill=0.3, seed=3),
     "pocket-l": PolicyRecipe(Shape(VOCABULARY, 128, 4, 384), steps=3200, drill=0.3, seed=4),
 }
-REWARD_RECIPES = {
-    "pocket-prm": RewardRecipe(
-        "pocket-l", POLICIES, problems=3500, corruptions=4000, steps=2000, seed=5
-    ),
-    # not committed: what a reward model is worth on policies it was not trained on
-    "pocket-prm-narrow": RewardRecipe(
-        "pocket-l", ("pocket-l",), problems=5000, corruptions=0, steps=800, seed=6
-    ),
-}
+REWARD_RECIPES = {"pocket-prm": RewardRecipe("pocket-l", steps=300, seed=5)}

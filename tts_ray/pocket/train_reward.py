@@ -1,83 +1,96 @@
-"""Training of a pocket process reward model, from a policy's weights, on steps judged by program.
+"""Making the pocket process reward model from a policy.
 
-It reads the chat of Qwen2.5-Math-PRM, with a tag after each step, and learns at each tag whether
-everything up to there is correct.
+The policy first learns to read its own solutions in the chat of Qwen2.5-Math-PRM, with a tag after
+each step, as a language model of correct solutions. Then `comparator` widens it and sets two layers
+on top that compare each token with what the policy expected there. The comparison is set, not
+learnt: gradients on its sharp gates destroy it before they improve it.
 """
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from tts_ray.pocket.batches import IGNORE, Example, batches
-from tts_ray.pocket.grow import grow
-from tts_ray.pocket.measure import Solution
+from tts_ray.pocket.comparator import comparator
 from tts_ray.pocket.model import PolicyModel, RewardModel
 from tts_ray.pocket.optimise import Optimiser
-from tts_ray.pocket.recipe import BATCH_TOKENS, RewardRecipe
-from tts_ray.pocket.reward_data import CORRECT, INNER, equation_examples, reward_example
-from tts_ray.pocket.train_policy import drill_share
+from tts_ray.pocket.recipe import RewardRecipe
+from tts_ray.pocket.task import separate, train
+from tts_ray.pocket.tokens import STEP_TAG, prompt_ids, token_id
 
-# of the targets WRONG, CORRECT, AFTER and INNER
-TARGET_WEIGHTS = (1.0, 1.0, 0.25, 0.1)
-REPORT_EVERY = 100
-
-
-def reward_loss(model: RewardModel, ids: Tensor, targets: Tensor) -> Tensor:
-    """The weighted cross-entropy of the judgements at the targets [B, T] of ids [B, T]."""
-    judged = targets != IGNORE
-    labels = targets[judged]
-    correct = (labels == CORRECT) | (labels == INNER)
-    logits = model.logits(model.model(ids)[judged])
-    losses = F.cross_entropy(logits, correct.long(), reduction="none")
-    weights = torch.tensor(TARGET_WEIGHTS, device=labels.device)[labels]
-    return (losses * weights).sum() / weights.sum()
+ROWS = 16
+IGNORE = -100
+STREAM = 1000
+REPORT_EVERY = 50
 
 
-def epochs(examples: Sequence[Example], rng: random.Random) -> Iterator[Example]:
-    """All examples in random order, again and again."""
-    order = list(examples)
-    while True:
-        rng.shuffle(order)
-        yield from order
+def tagged_solutions(
+    tokenizer: PreTrainedTokenizerBase, stream: int
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Correct solutions as the reward model reads them, without end: ids, and targets of the
+    solution's own tokens."""
+    tag = token_id(tokenizer, STEP_TAG)
+    for problem in train(stream):
+        prompt = prompt_ids(tokenizer, problem)
+        steps = [[*tokenizer(s)["input_ids"], tag] for s in separate(problem.solution)]
+        solution = [token for step in steps for token in step]
+        yield prompt + solution, [IGNORE] * len(prompt) + solution
+
+
+def adapt(
+    policy: PolicyModel,
+    recipe: RewardRecipe,
+    tokenizer: PreTrainedTokenizerBase,
+    scale: float,
+    report: Callable[[str], None],
+) -> None:
+    """Train the policy, in place, on correct solutions in the reward model's format."""
+    end = tokenizer("$.\n\n")["input_ids"][0]
+    with torch.no_grad():
+        embedding = policy.model.embed_tokens.weight
+        embedding[token_id(tokenizer, STEP_TAG)] = embedding[end]
+    optimiser = Optimiser(policy, recipe.matrix_rate, recipe.other_rate)
+    stream = tagged_solutions(tokenizer, STREAM + recipe.seed)
+    steps = max(1, round(recipe.steps * scale))
+    device, began = policy.model.cos.device, time.process_time()
+    for step in range(steps):
+        rows = list(islice(stream, ROWS))
+        ids = pad_sequence([torch.tensor(row) for row, _ in rows], batch_first=True).to(device)
+        wanted = pad_sequence(
+            [torch.tensor(targets) for _, targets in rows], batch_first=True, padding_value=IGNORE
+        ).to(device)
+        loss = language_loss(policy, ids, wanted)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step(step / steps)
+        if (step + 1) % REPORT_EVERY == 0:
+            spent = time.process_time() - began
+            report(f"step {step + 1}/{steps}, {spent:.0f} s, loss {loss.item():.4f}")
+
+
+def language_loss(policy: PolicyModel, ids: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the targets [B, T], each predicted from the tokens before it."""
+    wanted = targets[:, 1:]
+    asked = wanted != IGNORE
+    logits = policy.logits(policy.model(ids[:, :-1])[asked])
+    return F.cross_entropy(logits, wanted[asked])
 
 
 def train_reward(
     recipe: RewardRecipe,
-    initial: PolicyModel,
-    solutions: Sequence[Solution],
+    policy: PolicyModel,
     tokenizer: PreTrainedTokenizerBase,
     *,
     scale: float = 1.0,
     report: Callable[[str], None] = print,
 ) -> RewardModel:
-    """Train a reward model on judged solutions; `scale` multiplies the number of steps."""
+    """The reward model of a policy, which is changed; `scale` multiplies the number of steps."""
     torch.manual_seed(recipe.seed)
-    rng = random.Random(recipe.seed)
-    model = grow(initial, recipe.extra_layers, tokenizer)
-    device = model.model.cos.device
-    optimiser = Optimiser(model, recipe.matrix_rate, recipe.other_rate)
-    examples = [reward_example(tokenizer, solution) for solution in solutions]
-    stream = batches(epochs(examples, rng), BATCH_TOKENS, rng)
-    equations = equation_examples(tokenizer, 100 + recipe.seed, random.Random(recipe.seed))
-    drills = batches(equations, BATCH_TOKENS, rng)
-    steps = max(1, round(recipe.steps * scale))
-    losses: dict[bool, list[float]] = {False: [], True: []}
-    began = time.process_time()
-    for step in range(steps):
-        drilled = rng.random() < drill_share(recipe.drill, step / steps)
-        ids, targets = (part.to(device) for part in next(drills if drilled else stream))
-        loss = reward_loss(model, ids, targets)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step(step / steps)
-        losses[drilled].append(loss.item())
-        if (step + 1) % REPORT_EVERY == 0:
-            means = [sum(found) / max(1, len(found)) for found in losses.values()]
-            spent = time.process_time() - began
-            report(f"step {step + 1}/{steps}, {spent:.0f} s, loss {means[0]:.4f} {means[1]:.4f}")
-            losses = {False: [], True: []}
-    return model.eval()
+    random.seed(recipe.seed)
+    adapt(policy.train(), recipe, tokenizer, scale, report)
+    return comparator(policy.eval(), tokenizer).eval()
