@@ -26,7 +26,7 @@ from tts_ray.pocket.tokens import prompt_ids, token_id
 WATCHED = (*"0123456789", "+", "-", "=", "\\times", "$.", *(f"${name}" for name in "bcdefghij"))
 WIDTH = 64
 TAU = 12.5
-"""A logit above this is no surprise: correct solutions rarely go below, wrong ones nearly always."""
+"""A logit above this is no surprise: correct solutions rarely go below, wrong ones mostly do."""
 MARK = 0.02
 """The size of a token's mark, beside which the policy's own numbers are large."""
 SHARP = 8.5
