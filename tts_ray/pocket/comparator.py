@@ -16,7 +16,7 @@ import math
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from tts_ray.pocket.model import HEAD_SIZE, ROPE_THETA, Layer, PolicyModel, RewardModel
@@ -138,6 +138,7 @@ def find_worst(model: RewardModel, base: int, norm: float) -> None:
     layer.self_attn.o_proj.weight[base + WORST, head] = unit
     model.model.norm.weight[base + WORST] = quiet
     first, last = model.score[0], model.score[2]
+    assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
     first.weight[0, base + WORST] = 1.0
     last.weight[:, 0] = torch.tensor([1.0, -1.0], device=last.weight.device)
     last.bias.copy_(torch.tensor([-1.5, 1.5], device=last.bias.device))
