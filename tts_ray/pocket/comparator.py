@@ -91,7 +91,7 @@ def stream_norm(policy: PolicyModel, tokenizer: PreTrainedTokenizerBase) -> floa
         x: Tensor = body.embed_tokens(torch.tensor([ids], device=body.cos.device))
         for layer in body.layers:
             x = layer(x, body.cos[: len(ids)], body.sin[: len(ids)], None)
-        norms.append(x.norm(dim=-1).mean().item())
+        norms.append(float(x.norm(dim=-1).mean()))
     return sum(norms) / len(norms)
 
 
