@@ -46,7 +46,7 @@ def main() -> None:
         recipe = REWARD_RECIPES[name]
         initial = load_policy(arguments.out / recipe.initial).to(arguments.device)
         reward = train_reward(recipe, initial, tokenizer, scale=arguments.scale)
-        save(reward, tokenizer, arguments.out / name)
+        save(reward, tokenizer, arguments.out / name, torch.bfloat16)
 
 
 if __name__ == "__main__":
