@@ -2,13 +2,13 @@
 
     python benchmarks/throughput.py [--policy pocket-s] [--problems 40] [--n 16] [--rounds 3]
 
-Both sides sample the same prompts with the same limits on one engine. Rounds alternate, each side
-keeps its median. Also measured: PRM tokens computed over the distinct tokens of the search trees.
+Both sides sample prompts of the same kind with the same limits on one engine. Every round of the
+stack lies between two of plain generation and is divided by their mean; the median is printed.
+Also measured: PRM tokens computed over the distinct tokens of the search trees.
 """
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -31,11 +31,12 @@ from tts_ray.types import Path, Problem, Record, Sampling, Usage
 
 SHARED = {"device": "cpu", "max_model_len": 1024, "max_num_seqs": 128, "kv_cache_gib": 0.5}
 SAMPLING = Sampling(max_step_tokens=64, max_tokens=512)
+MARK = "tokens/s: "
 SEARCHES = ("majority", "best_of_n", "beam_search", "dvts")
 
 
-def offline(policy: str, problems: int, n: int, rounds: int) -> None:
-    """Child process: plain LLM.generate; prints its rates as JSON."""
+def offline(policy: str, problems: int, n: int) -> None:
+    """Child process: plain LLM.generate, one round for every line of input; prints its rate."""
     from vllm import LLM, SamplingParams
 
     from tts_ray.engines.prompts import prompt_family
@@ -59,8 +60,7 @@ def offline(policy: str, problems: int, n: int, rounds: int) -> None:
         for problem in fresh_problems(problems, 0)
         for _ in range(n)
     ]
-    rates = []
-    for turn in range(rounds + 1):
+    for turn, _ in enumerate(sys.stdin):
         params = [
             SamplingParams(temperature=0.7, seed=turn * len(prompts) + i, max_tokens=512)
             for i in range(len(prompts))
@@ -68,8 +68,35 @@ def offline(policy: str, problems: int, n: int, rounds: int) -> None:
         started = time.perf_counter()
         outputs = llm.generate(prompts, params, use_tqdm=False)
         tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
-        rates.append(tokens / (time.perf_counter() - started))
-    print(json.dumps(rates[1:]))
+        print(f"{MARK}{tokens / (time.perf_counter() - started)}", flush=True)
+
+
+class Plain:
+    """Plain LLM.generate in a process of its own, which rests between its rounds."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--offline", *arguments],
+            env=os.environ | environment("cpu") | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def round(self) -> float:
+        """The tokens per second of one round."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith(MARK):
+                return float(line.removeprefix(MARK))
+        raise RuntimeError(f"the plain engine ended with exit code {self.process.wait()}")
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def fresh_problems(count: int, part: int) -> list[Problem]:
@@ -79,7 +106,9 @@ def fresh_problems(count: int, part: int) -> list[Problem]:
     return parts[part % stride :: stride][:count]
 
 
-async def stack(policy: str, problems: int, n: int, rounds: int) -> dict[str, dict[str, float]]:
+async def stack(
+    policy: str, problems: int, n: int, rounds: int, plain: Plain
+) -> dict[str, dict[str, float]]:
     """The same through actors, trees, admission and routing; the first round warms up."""
     folder = str(pocket.weights("pocket-prm"))
     prm_format = QwenMathPrm(AutoTokenizer.from_pretrained(folder))
@@ -88,10 +117,11 @@ async def stack(policy: str, problems: int, n: int, rounds: int) -> dict[str, di
         Fleet(RewardSpec(model=folder, format="qwen2.5-math-prm", **SHARED)),
     )
     found: dict[str, dict[str, list[float]]] = {
-        name: {"tokens_per_s": [], "prm_ratio": []} for name in SEARCHES
+        name: {"tokens_per_s": [], "of_plain": [], "prm_ratio": []} for name in SEARCHES
     }
     async with Session(*fleets) as session:
         for turn in range(rounds + 1):
+            before = await asyncio.to_thread(plain.round)
             for at, name in enumerate(SEARCHES):
                 chosen = fresh_problems(problems, 1 + at + turn * len(SEARCHES))
                 records: list[Record] = []
@@ -109,9 +139,13 @@ async def stack(policy: str, problems: int, n: int, rounds: int) -> dict[str, di
                 seconds = time.perf_counter() - started
                 usage = sum((record.policy_usage for record in records), Usage())
                 judged = sum((record.reward_usage for record in records), Usage())
+                after = await asyncio.to_thread(plain.round)
+                base, before = (before + after) / 2, after
                 if not turn:
                     continue
-                found[name]["tokens_per_s"].append(usage.generated_tokens / seconds)
+                rate = usage.generated_tokens / seconds
+                found[name]["tokens_per_s"].append(rate)
+                found[name]["of_plain"].append(rate / base)
                 if seen:
                     tree = PrefixTree(prm_format)
                     for problem, path in seen:
@@ -176,26 +210,18 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--offline", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    settings = (arguments.policy, arguments.problems, arguments.n, arguments.rounds)
+    settings = (arguments.policy, arguments.problems, arguments.n)
     if arguments.offline:
         offline(*settings)
         return 0
-    here = [sys.executable, __file__, "--offline", *sys.argv[1:]]
-    plain_env = os.environ | environment("cpu") | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-
-    def plain() -> float:
-        done = subprocess.run(here, env=plain_env, capture_output=True, text=True, check=True)
-        return statistics.median(json.loads(done.stdout.strip().splitlines()[-1]))
-
-    before = plain()
-    connect(None)
-    found = asyncio.run(stack(*settings))
-    after = plain()
-    base = statistics.mean([before, after])
-    print(f"plain offline generate: {before:.0f} and {after:.0f} tokens/s")
+    plain = Plain(sys.argv[1:])
+    try:
+        connect(None)
+        found = asyncio.run(stack(*settings, arguments.rounds, plain))
+    finally:
+        plain.close()
     for name, sides in found.items():
-        rate = sides["tokens_per_s"]
-        line = f"{name}: {rate:.0f} tokens/s, {rate / base:.2f} of plain"
+        line = f"{name}: {sides['tokens_per_s']:.0f} tokens/s, {sides['of_plain']:.2f} of plain"
         if "prm_ratio" in sides:
             line += f", PRM computed / distinct tokens {sides['prm_ratio']:.2f}"
         print(line)
