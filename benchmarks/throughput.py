@@ -169,7 +169,7 @@ class PrefixTree:
         self.sizes.setdefault(texts[:1], len(self.format.question(problem.question)))
         for k in range(2, len(texts) + 1):
             if texts[:k] not in self.sizes:
-                self.sizes[texts[:k]] = len(self.format.step(texts[k - 1]))
+                self.sizes[texts[:k]] = len(self.format.step(texts[k - 1], first=k == 2))
 
     @property
     def tokens(self) -> int:

@@ -23,6 +23,8 @@ from tts_ray.search.search import Search
 from tts_ray.types import Sampling
 
 GROUPS = ("policy", "prm", "dataset", "search")
+BUDGETS = [4, 16, 64]
+"""What runs if no budget is named."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def load_config(arguments: Sequence[str], configs: Path) -> RunConfig:
     try:
         for argument in arguments:
             merged = OmegaConf.merge(merged, fragment(argument, configs, merged))
+        merged = with_defaults(merged)
         # A null group is "not used"; the schema would read it as one to fill in.
         typed = OmegaConf.merge(OmegaConf.structured(RunConfig), schema_free(merged))
         config = OmegaConf.to_object(typed)
@@ -154,6 +157,28 @@ def load_config(arguments: Sequence[str], configs: Path) -> RunConfig:
     assert isinstance(config, RunConfig)
     check(config)
     return config
+
+
+def with_defaults(merged: Any) -> Any:
+    """The fragments with a policy's own sampling and searches under the run's, and what a run of
+    named parts alone leaves open: the searches, and a run directory named after the parts."""
+    chosen: dict[str, Any] = {
+        key: merged.get(key) if OmegaConf.is_dict(merged.get(key)) else None for key in GROUPS
+    }
+    policy = chosen["policy"] if chosen["policy"] is not None else OmegaConf.create({})
+    sampling, search = policy.pop("sampling", None), policy.pop("search", None)
+    if sampling is not None:
+        merged.sampling = OmegaConf.merge(sampling, merged.get("sampling") or {})
+    if chosen["search"] is None:
+        merged.search = search or {"name": list(SEARCHES), "n": BUDGETS}
+        if chosen["prm"] is None:
+            names = [name for name in merged.search.name if not SEARCHES[name].uses_reward]
+            merged.search.name = names
+    if "run" not in merged:
+        names = [chosen[key].get("name") for key in ("policy", "prm", "dataset") if chosen[key]]
+        if all(names):
+            merged.run = f"runs/{'-'.join(names)}"
+    return merged
 
 
 def schema_free(merged: Any) -> Any:

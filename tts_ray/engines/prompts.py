@@ -34,7 +34,32 @@ class PromptFamily:
 
 REASON = "Please reason step by step, and put your final answer within \\boxed{}."
 
+LLAMA_STEPS = """\
+Solve the following math problem efficiently and clearly:
+
+- For simple problems (2 steps or fewer):
+Provide a concise solution with minimal explanation.
+
+- For complex problems (3 steps or more):
+Use this step-by-step format:
+
+## Step 1: [Concise description]
+[Brief explanation and calculations]
+
+## Step 2: [Concise description]
+[Brief explanation and calculations]
+
+...
+
+Regardless of the approach, always conclude with:
+
+Therefore, the final answer is: $\\boxed{answer}$. I hope it is correct.
+
+Where [answer] is just the final number or expression that solves the problem."""
+"""The system turn that the paper gives Llama 3 policies."""
+
 FAMILIES = {
+    "llama3": PromptFamily(system=LLAMA_STEPS),
     "qwen": PromptFamily(system=REASON),
     "r1": PromptFamily(system=None, question=f"{{question}}\n{REASON}"),
 }

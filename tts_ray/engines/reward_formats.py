@@ -1,39 +1,71 @@
-"""How each family of process reward models wants a solution written, and where its scores are.
+"""How each family of reward models wants a solution written, and where its scores are.
 
 A format renders a question once and every step on its own, ending in the position that is read
 out. So the ids of k steps are a prefix of the ids of k + 1 steps, which is what makes scoring
-incremental: a new step costs its own tokens against a cached prefix.
+incremental: a new step costs its own tokens against a cached prefix. An outcome reward model reads
+its score behind the end of the answer, which is no part of that prefix.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
-from tts_ray.engines.prompts import REASON
+from tts_ray.engines.prompts import DATE, REASON
+from tts_ray.engines.spec import RewardSpec
 from tts_ray.errors import ConfigError
 
 
 class RewardFormat(ABC):
-    """One family of process reward models."""
+    """One family of reward models.
+
+    Raises:
+        ConfigError: the tokenizer lacks a token that the format needs.
+    """
 
     architectures: ClassVar[frozenset[str]]
-    """What the checkpoint's config must name."""
+    """What the checkpoint's config must name, one of them."""
+
+    nested: ClassVar[bool] = True
+    """Whether the ids of a step begin with those of the steps before it."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
+
+    @classmethod
+    def overrides(cls, architecture: str) -> dict[str, Any]:
+        """What vLLM must be told beyond the checkpoint's own config."""
+        return {}
 
     @abstractmethod
     def question(self, question: str) -> list[int]:
         """Token ids up to the first step."""
 
     @abstractmethod
-    def step(self, text: str) -> list[int]:
-        """Token ids of one step; the score is read at the last one."""
+    def step(self, text: str, first: bool) -> list[int]:
+        """Token ids of one step; its score is read at the last one."""
 
-    @abstractmethod
+    def prompts(
+        self, question: Sequence[int], texts: Sequence[str], start: int
+    ) -> list[tuple[int, ...]]:
+        """For each of `texts[start:]`, the ids at whose last position its score is read.
+
+        Args:
+            question: what `question` returned.
+            texts: the steps that are not blank, from the first one.
+        """
+        ids = list(question)
+        found = []
+        for at, text in enumerate(texts):
+            ids += self.step(text, first=at == 0)
+            if at >= start:
+                found.append(tuple(ids))
+        return found
+
     def score(self, row: Any) -> float:
-        """The score in [0, 1] of one row of the model's output."""
+        """The score in [0, 1] of one row of the model's output, which is activated already."""
+        return float(row[0])
 
     def encode(self, text: str) -> list[int]:
         """Token ids of plain text; a special token spelled out in it stays plain text."""
@@ -41,40 +73,196 @@ class RewardFormat(ABC):
             self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         )
 
+    def encode_after(self, before: str, text: str) -> list[int]:
+        """Token ids of `text` where it follows `before`: a SentencePiece tokenizer would put a
+        space before a text on its own."""
+        prefix = self.encode(before)
+        ids = self.encode(before + text)
+        if ids[: len(prefix)] != prefix:
+            raise ConfigError(f"this tokenizer joins {before!r} with what follows it")
+        return ids[len(prefix) :]
+
+    def token(self, text: str) -> int:
+        """The id of one token of the vocabulary."""
+        if text not in self.tokenizer.get_vocab():
+            raise ConfigError(
+                f"this reward model's tokenizer has no token {text!r}, which its format needs"
+            )
+        return int(self.tokenizer.convert_tokens_to_ids(text))
+
+    def chat(self, messages: Sequence[dict[str, str]], open_turn: bool) -> str:
+        """The text of a chat by the checkpoint's own template, with a fixed date."""
+        return str(
+            self.tokenizer.apply_chat_template(
+                list(messages),
+                tokenize=False,
+                add_generation_prompt=open_turn,
+                date_string=DATE,
+            )
+        )
+
+    def special(self, text: str) -> list[int]:
+        """Token ids of a template's own text, in which special tokens are themselves."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
 
 class QwenMathPrm(RewardFormat):
     """Qwen2.5-Math-PRM: a chat whose assistant turn ends each step with <extra_0>; softmax over
     two classes there, class 1 is "correct" (arXiv 2501.07301)."""
 
     architectures = frozenset({"Qwen2ForProcessRewardModel"})
-    tag = "<extra_0>"
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__(tokenizer)
-        if self.tag not in tokenizer.get_vocab():
-            raise ConfigError(
-                f"this PRM's tokenizer has no {self.tag} token, which its format needs"
-            )
-        self.tag_id = int(tokenizer.convert_tokens_to_ids(self.tag))
+        self.tag = self.token("<extra_0>")
 
     def question(self, question: str) -> list[int]:
         messages = [
             {"role": "system", "content": REASON},
             {"role": "user", "content": question},
         ]
-        text = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self.special(self.chat(messages, open_turn=True))
 
-    def step(self, text: str) -> list[int]:
-        return [*self.encode(text.strip()), self.tag_id]
+    def step(self, text: str, first: bool) -> list[int]:
+        return [*self.encode(text.strip()), self.tag]
 
     def score(self, row: Any) -> float:
         return float(row[1])
 
 
-FORMATS: dict[str, type[RewardFormat]] = {"qwen2.5-math-prm": QwenMathPrm}
+class TokenPair(RewardFormat):
+    """A causal model that says "good" or "bad" with one of two tokens: P(good) is the softmax over
+    the two. vLLM serves it as a classifier whose weight is the difference of their rows."""
+
+    good: ClassVar[str]
+    bad: ClassVar[str]
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__(tokenizer)
+        self.token(self.good)
+        self.token(self.bad)
+
+    @classmethod
+    def overrides(cls, architecture: str) -> dict[str, Any]:
+        return {
+            "architectures": [architecture.replace("ForCausalLM", "ForSequenceClassification")],
+            "classifier_from_token": [cls.bad, cls.good],
+            "method": "from_2_way_softmax",
+        }
+
+
+class MathShepherd(TokenPair):
+    """Math-Shepherd: "{question} {step} ки\\n{step} ки", read at each ки (arXiv 2312.08935)."""
+
+    architectures = frozenset({"MistralForCausalLM", "LlamaForCausalLM"})
+    good, bad = "▁+", "▁-"
+    tag = " ки"
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__(tokenizer)
+        self.token("▁ки")
+
+    def question(self, question: str) -> list[int]:
+        start = self.tokenizer.bos_token_id
+        return [*([start] if start is not None else []), *self.encode(question.strip())]
+
+    def step(self, text: str, first: bool) -> list[int]:
+        if first:
+            return self.encode_after("ки", f" {text.strip()}{self.tag}")
+        return self.encode_after("ки", f"\n{text.strip()}{self.tag}")
+
+
+class RlhflowPrm(TokenPair):
+    """RLHFlow Llama-3.1-8B-PRM, Mistral-Data and Deepseek-Data: a user turn for each step, the
+    first with the question; "+" or "-" is what the assistant would say next."""
+
+    architectures = frozenset({"LlamaForCausalLM"})
+    good, bad = "+", "-"
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__(tokenizer)
+        turns = [
+            {"role": "user", "content": "QUESTION"},
+            {"role": "assistant", "content": self.good},
+            {"role": "user", "content": "STEP"},
+        ]
+        start, rest = self.chat(turns, open_turn=True).split("QUESTION")
+        between, end = rest.split("STEP")
+        if not between.startswith(end):
+            raise ConfigError("this tokenizer's chat template writes turns in no common form")
+        self.start = self.special(start)
+        self.between = self.special(between.removeprefix(end))
+        self.end = self.special(end)
+
+    def question(self, question: str) -> list[int]:
+        return [*self.start, *self.encode(question.strip())]
+
+    def step(self, text: str, first: bool) -> list[int]:
+        if first:
+            return [*self.encode(f" {text.strip()}"), *self.end]
+        return [*self.between, *self.encode(text.strip()), *self.end]
+
+
+class SkyworkPrm(RewardFormat):
+    """Skywork-o1-Open-PRM: BOS, question and a line of text for each step; a value head's sigmoid
+    at the end of each line."""
+
+    architectures = frozenset({"Qwen2ForPrmModel"})
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__(tokenizer)
+        self.line_end = self.encode("\n")
+
+    def question(self, question: str) -> list[int]:
+        start = self.tokenizer.bos_token or ""
+        return [*self.special(start), *self.encode(f"{question.strip()}\n")]
+
+    def step(self, text: str, first: bool) -> list[int]:
+        return [*self.encode(text.strip().replace("\n", " ")), *self.line_end]
+
+
+class Outcome(RewardFormat):
+    """An outcome reward model with a sequence-classification head of one label: a chat, its steps
+    joined by blank lines, scored as a whole at its last token. Of the aggregations only those of
+    the last score mean something."""
+
+    nested = False
+    architectures = frozenset(
+        f"{family}ForSequenceClassification" for family in ("Llama", "Qwen2", "Qwen3", "Mistral")
+    )
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__(tokenizer)
+        turns = [
+            {"role": "user", "content": "QUESTION"},
+            {"role": "assistant", "content": "ANSWER"},
+        ]
+        self.start, rest = self.chat(turns, open_turn=False).split("QUESTION")
+        between, end = rest.split("ANSWER")
+        self.between = self.special(between)
+        self.end = self.special(end)
+
+    def question(self, question: str) -> list[int]:
+        return [*self.special(self.start), *self.encode(question.strip()), *self.between]
+
+    def step(self, text: str, first: bool) -> list[int]:
+        return self.encode(text.strip() if first else f"\n\n{text.strip()}")
+
+    def prompts(
+        self, question: Sequence[int], texts: Sequence[str], start: int
+    ) -> list[tuple[int, ...]]:
+        # A whole answer is encoded as one text: a token may span the end of a step.
+        joined = ["\n\n".join(text.strip() for text in texts[: k + 1]) for k in range(len(texts))]
+        return [(*question, *self.encode(text), *self.end) for text in joined[start:]]
+
+
+FORMATS: dict[str, type[RewardFormat]] = {
+    "qwen2.5-math-prm": QwenMathPrm,
+    "math-shepherd": MathShepherd,
+    "rlhflow": RlhflowPrm,
+    "skywork-prm": SkyworkPrm,
+    "outcome": Outcome,
+}
 
 
 def reward_format(name: str) -> type[RewardFormat]:
@@ -86,3 +274,27 @@ def reward_format(name: str) -> type[RewardFormat]:
     if name not in FORMATS:
         raise ConfigError(f"unknown PRM format {name!r}; choose from {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def paired(spec: RewardSpec) -> tuple[RewardFormat, dict[str, Any]]:
+    """The format of a reward model on its checkpoint's tokenizer, and its overrides for vLLM.
+
+    Reads the checkpoint's configuration and tokenizer, not its weights.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, or is not what the format is for.
+    """
+    kind = reward_format(spec.format)
+    try:
+        config = AutoConfig.from_pretrained(spec.model, revision=spec.revision)
+        tokenizer = AutoTokenizer.from_pretrained(spec.model, revision=spec.revision)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"prm.model={spec.model} cannot be read: {reason}") from None
+    architecture = (config.architectures or ["model without an architecture"])[0]
+    if architecture not in kind.architectures:
+        raise ConfigError(
+            f"prm.format={spec.format} needs a checkpoint of "
+            f"{' or '.join(sorted(kind.architectures))}, but {spec.model} is a {architecture}"
+        )
+    return kind(tokenizer), kind.overrides(architecture)

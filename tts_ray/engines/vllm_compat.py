@@ -51,7 +51,10 @@ def engine_args(spec: EngineSpec, **task: Any) -> AsyncEngineArgs:
     else:
         args["gpu_memory_utilization"] = spec.gpu_memory_utilization
     if "runner" in task:
+        # A prompt that is not chunked has to fit one batch.
+        batch = max(8192 if spec.device == "cuda" else 2048, spec.max_model_len or 0)
         args |= {"enforce_eager": True, "enable_chunked_prefill": False}
+        args |= {"max_num_batched_tokens": batch}
     return AsyncEngineArgs(**args | task | spec.extra)
 
 
@@ -124,7 +127,11 @@ class Vllm:
         return last
 
 
-def token_classifier() -> dict[str, Any]:
+def token_classifier(overrides: dict[str, Any]) -> dict[str, Any]:
     """Engine arguments of a classification model whose every position is read out. "ALL" and not
-    "STEP": the latter fails when it reads the prefix cache."""
-    return {"runner": "pooling", "pooler_config": PoolerConfig(tok_pooling_type="ALL")}
+    "STEP": the latter fails when it reads the prefix cache. `overrides` go over the config."""
+    return {
+        "runner": "pooling",
+        "pooler_config": PoolerConfig(task="token_classify", tok_pooling_type="ALL"),
+        "hf_overrides": overrides,
+    }

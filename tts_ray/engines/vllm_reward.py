@@ -6,13 +6,10 @@ its last token.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
-from transformers import AutoTokenizer
-
 from tts_ray.concurrency import together
-from tts_ray.engines.reward_formats import reward_format
+from tts_ray.engines.reward_formats import paired
 from tts_ray.engines.spec import RewardSpec
 from tts_ray.engines.vllm_compat import Vllm, engine_args, token_classifier
 from tts_ray.protocols import RewardModel
@@ -21,34 +18,25 @@ from tts_ray.types import UNSCORED, Path, Problem, Usage
 QUESTIONS_KEPT = 4096
 
 
-@dataclass(frozen=True)
-class Layout:
-    """One path as the PRM reads it: token ids, and for each step the length of ids up to its
-    score (None if it is blank with nothing before it). A blank step shares its predecessor's."""
-
-    ids: tuple[int, ...]
-    ends: tuple[int | None, ...]
-
-
 class VllmReward(RewardModel):
     """One reward model replica."""
 
     def __init__(self, spec: RewardSpec) -> None:
-        tokenizer = AutoTokenizer.from_pretrained(spec.model, revision=spec.revision)
-        self.format = reward_format(spec.format)(tokenizer)
+        self.format, overrides = paired(spec)
         self.question = lru_cache(QUESTIONS_KEPT)(self.format.question)
-        self.vllm = Vllm(engine_args(spec, **token_classifier()))
+        self.vllm = Vllm(engine_args(spec, **token_classifier(overrides)))
 
     async def score(
         self, problem: Problem, paths: Sequence[Path]
     ) -> tuple[list[tuple[float, ...]], Usage]:
-        layouts = [self.layout(problem, path) for path in paths]
+        readings = [self.readings(problem, path) for path in paths]
         wanted: dict[tuple[int, ...], set[int]] = {}
-        for layout, path in zip(layouts, paths, strict=True):
-            ends = {end for end in layout.ends[len(path.scores) :] if end is not None}
-            fitting = {end for end in ends if end <= self.vllm.max_model_len}
-            if fitting:
-                wanted.setdefault(layout.ids[: max(fitting)], set()).update(fitting)
+        for mine in readings:
+            fitting = [ids for ids in mine if ids and len(ids) <= self.vllm.max_model_len]
+            if not self.format.nested:
+                wanted |= {ids: {len(ids)} for ids in fitting}
+            elif fitting:
+                wanted.setdefault(max(fitting, key=len), set()).update(map(len, fitting))
         scored = await together(self._read(ids, ends) for ids, ends in wanted.items())
         scores: dict[tuple[int, ...], float] = {}
         usage = Usage(calls=1)
@@ -56,23 +44,23 @@ class VllmReward(RewardModel):
             scores |= found
             usage += used
         return [
-            tuple(
-                scores.get(layout.ids[:end], UNSCORED) if end is not None else UNSCORED
-                for end in layout.ends[len(path.scores) :]
-            )
-            for layout, path in zip(layouts, paths, strict=True)
+            tuple(scores.get(ids, UNSCORED) if ids else UNSCORED for ids in mine)
+            for mine in readings
         ], usage
 
-    def layout(self, problem: Problem, path: Path) -> Layout:
-        ids = list(self.question(problem.question))
-        ends: list[int | None] = []
-        end = None
-        for step in path.steps:
-            if not step.is_blank:
-                ids += self.format.step(step.text)
-                end = len(ids)
-            ends.append(end)
-        return Layout(tuple(ids), tuple(ends))
+    def readings(self, problem: Problem, path: Path) -> list[tuple[int, ...] | None]:
+        """For each unscored step the ids at whose last position its score is. A blank step shares
+        its predecessor's, and has none if there is nothing before it."""
+        scored = len(path.scores)
+        texts = [step.text for step in path.steps if not step.is_blank]
+        known = sum(not step.is_blank for step in path.steps[:scored])
+        first = max(0, known - 1)
+        prompts = self.format.prompts(self.question(problem.question), texts, first)
+        found: list[tuple[int, ...] | None] = []
+        for step in path.steps[scored:]:
+            known += not step.is_blank
+            found.append(prompts[known - 1 - first] if known else None)
+        return found
 
     async def _read(
         self, ids: tuple[int, ...], ends: set[int]

@@ -71,6 +71,8 @@ def run(config: RunConfig, console: Console) -> Scoreboard:
         )
         if not work:
             return board
+        if reward and isinstance(reward.spec, RewardSpec):
+            check_pair(reward.spec)
         connect(config.cluster.address)
         with tracker(config, directory.path) as tracked:
             asyncio.run(
@@ -143,6 +145,18 @@ def spec_of(model: ModelConfig, config: RunConfig) -> Spec:
         return PolicySpec(prompt=policy.prompt, separator=policy.separator, **shared)
     assert config.prm is not None
     return RewardSpec(format=config.prm.format, **shared)
+
+
+def check_pair(spec: RewardSpec) -> None:
+    """Refuse a reward model that is not of the named format, before any place is reserved.
+
+    Raises:
+        ConfigError: what the checkpoint lacks.
+    """
+    # Here and not above: transformers takes seconds to import, which a finished run need not wait.
+    from tts_ray.engines.reward_formats import paired
+
+    paired(spec)
 
 
 def resolve_model(model: str) -> str:

@@ -1,0 +1,57 @@
+"""Prompts, rendered by small tokenizers with the families' special tokens and chat templates."""
+
+import pytest
+
+from tests.e2e.checkpoints import llama_tokenizer, qwen_tokenizer
+from tts_ray.engines.prompts import DATE, REASON, prompt_family
+from tts_ray.errors import ConfigError
+
+R1_CHAT = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}<|User|>{{ m.content }}"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}<|Assistant|><think>\n{% endif %}"
+)
+
+
+def test_a_qwen_prompt_is_the_documented_chat():
+    tokenizer = qwen_tokenizer()
+    ids = prompt_family("qwen").render(tokenizer, "What is $1+1$?")
+    assert tokenizer.decode(ids) == (
+        f"<|im_start|>system\n{REASON}<|im_end|>\n"
+        "<|im_start|>user\nWhat is $1+1$?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_a_llama_prompt_has_one_start_and_the_steps_of_the_paper():
+    tokenizer = llama_tokenizer()
+    ids = prompt_family("llama3").render(tokenizer, "What is $1+1$?")
+    text = tokenizer.decode(ids)
+    assert ids.count(tokenizer.bos_token_id) == 1
+    assert text.startswith("<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nSolve")
+    assert "## Step 1: [Concise description]" in text
+    assert "Therefore, the final answer is: $\\boxed{answer}$. I hope it is correct." in text
+    assert text.endswith(
+        "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWhat is $1+1$?<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\n"
+    )
+
+
+def test_a_template_that_prints_the_date_prints_a_fixed_one():
+    tokenizer = llama_tokenizer()
+    tokenizer.chat_template = "{{ date_string }}{{ messages[-1].content }}"
+    ids = prompt_family("llama3").render(tokenizer, "?")
+    assert tokenizer.decode(ids) == f"{DATE}?"
+
+
+def test_an_r1_prompt_has_no_system_turn_and_opens_the_thought():
+    tokenizer = llama_tokenizer()
+    tokenizer.chat_template = R1_CHAT
+    ids = prompt_family("r1").render(tokenizer, "What is $1+1$?")
+    assert ids.count(tokenizer.bos_token_id) == 1
+    assert tokenizer.decode(ids) == (
+        f"<|begin_of_text|><|User|>What is $1+1$?\n{REASON}<|Assistant|><think>\n"
+    )
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"'lama'.*llama3, qwen, r1"):
+        prompt_family("lama")
