@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
-from tts_ray.engines.prompts import DATE, REASON
+from tts_ray.engines.prompts import DATE, prompt_family
 from tts_ray.engines.spec import RewardSpec
 from tts_ray.errors import ConfigError
 
@@ -27,7 +27,7 @@ class RewardFormat(ABC):
     architectures: ClassVar[frozenset[str]]
     """What the checkpoint's config must name, one of them."""
 
-    nested: ClassVar[bool] = True
+    nested: ClassVar[bool]
     """Whether the ids of a step begin with those of the steps before it."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -43,9 +43,6 @@ class RewardFormat(ABC):
         """Token ids up to the first step."""
 
     @abstractmethod
-    def step(self, text: str, first: bool) -> list[int]:
-        """Token ids of one step; its score is read at the last one."""
-
     def prompts(
         self, question: Sequence[int], texts: Sequence[str], start: int
     ) -> list[tuple[int, ...]]:
@@ -55,13 +52,6 @@ class RewardFormat(ABC):
             question: what `question` returned.
             texts: the steps that are not blank, from the first one.
         """
-        ids = list(question)
-        found = []
-        for at, text in enumerate(texts):
-            ids += self.step(text, first=at == 0)
-            if at >= start:
-                found.append(tuple(ids))
-        return found
 
     def score(self, row: Any) -> float:
         """The score in [0, 1] of one row of the model's output, which is activated already."""
@@ -106,7 +96,28 @@ class RewardFormat(ABC):
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-class QwenMathPrm(RewardFormat):
+class Stepwise(RewardFormat):
+    """A format in which every step has tokens of its own, wherever it stands."""
+
+    nested = True
+
+    @abstractmethod
+    def step(self, text: str, first: bool) -> list[int]:
+        """Token ids of one step; its score is read at the last one."""
+
+    def prompts(
+        self, question: Sequence[int], texts: Sequence[str], start: int
+    ) -> list[tuple[int, ...]]:
+        ids = list(question)
+        found = []
+        for at, text in enumerate(texts):
+            ids += self.step(text, first=at == 0)
+            if at >= start:
+                found.append(tuple(ids))
+        return found
+
+
+class QwenMathPrm(Stepwise):
     """Qwen2.5-Math-PRM: a chat whose assistant turn ends each step with <extra_0>; softmax over
     two classes there, class 1 is "correct" (arXiv 2501.07301)."""
 
@@ -117,11 +128,7 @@ class QwenMathPrm(RewardFormat):
         self.tag = self.token("<extra_0>")
 
     def question(self, question: str) -> list[int]:
-        messages = [
-            {"role": "system", "content": REASON},
-            {"role": "user", "content": question},
-        ]
-        return self.special(self.chat(messages, open_turn=True))
+        return prompt_family("qwen").render(self.tokenizer, question)
 
     def step(self, text: str, first: bool) -> list[int]:
         return [*self.encode(text.strip()), self.tag]
@@ -130,7 +137,7 @@ class QwenMathPrm(RewardFormat):
         return float(row[1])
 
 
-class TokenPair(RewardFormat):
+class TokenPair(Stepwise):
     """A causal model that says "good" or "bad" with one of two tokens: P(good) is the softmax over
     the two. vLLM serves it as a classifier whose weight is the difference of their rows."""
 
@@ -203,7 +210,7 @@ class RlhflowPrm(TokenPair):
         return [*self.between, *self.encode(text.strip()), *self.end]
 
 
-class SkyworkPrm(RewardFormat):
+class SkyworkPrm(Stepwise):
     """Skywork-o1-Open-PRM: BOS, question and a line of text for each step; a value head's sigmoid
     at the end of each line."""
 
@@ -244,9 +251,6 @@ class Outcome(RewardFormat):
 
     def question(self, question: str) -> list[int]:
         return [*self.special(self.start), *self.encode(question.strip()), *self.between]
-
-    def step(self, text: str, first: bool) -> list[int]:
-        return self.encode(text.strip() if first else f"\n\n{text.strip()}")
 
     def prompts(
         self, question: Sequence[int], texts: Sequence[str], start: int

@@ -3,7 +3,7 @@
 A policy's last layer holds the token it expects next, and no layer is left to compare that with the
 token that came; learning the comparison from labels alone takes longer than learning arithmetic.
 So the reward model starts as the policy, widened by WIDTH hidden dimensions that tell tokens apart,
-with two layers on top whose weights are set to make the comparison. Training goes on from there.
+with two layers on top whose weights are set to make the comparison, and left as they are set.
 
     layer L      one head copies the logits of the watched tokens from the previous position; one
                  head marks the assistant's turn; there, watched token k adds silu(TAU - logit k)

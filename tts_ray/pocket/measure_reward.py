@@ -14,9 +14,8 @@ from transformers import PreTrainedTokenizerBase
 
 from tts_ray.pocket.measure import Solution
 from tts_ray.pocket.model import RewardModel
-from tts_ray.pocket.reward_data import reward_ids
 from tts_ray.pocket.task import Verdict
-from tts_ray.pocket.tokens import STEP_TAG, token_id
+from tts_ray.pocket.tokens import STEP_TAG, judged_ids, token_id
 
 THRESHOLD = 0.5
 ROWS = 64
@@ -46,7 +45,10 @@ def score(
     """The probability, for each step of each solution, that all up to it is correct."""
     device = model.model.cos.device
     tag = token_id(tokenizer, STEP_TAG)
-    sequences = [torch.tensor(reward_ids(tokenizer, solution)) for solution in solutions]
+    sequences = [
+        torch.tensor(judged_ids(tokenizer, solution.problem, solution.steps))
+        for solution in solutions
+    ]
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     scores: list[list[float]] = [[] for _ in sequences]
     for first in range(0, len(order), ROWS):

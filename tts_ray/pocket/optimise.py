@@ -41,11 +41,10 @@ class Optimiser:
         self.rates = (matrix_rate, other_rate)
         self.warm_up = warm_up
         self.taken = 0
-        named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
-        self.parameters = [parameter for _, parameter in named]
+        self.parameters = list(model.parameters())
         stacks: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
         others: list[nn.Parameter] = []
-        for name, parameter in named:
+        for name, parameter in model.named_parameters():
             inner = parameter.dim() == 2 and "embed" not in name and not name.startswith("score")
             (stacks[parameter.shape] if inner else others).append(parameter)
         self.stacks = [

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from tts_ray.pocket.batches import IGNORE, batches, drill_examples, policy_examples
@@ -41,9 +42,7 @@ def train_policy(
         done = step / steps
         drilled = rng.random() < drill_share(recipe.drill, done)
         ids, targets = (part.to(device) for part in next(drills if drilled else solutions))
-        learnt = targets != IGNORE
-        logits = model.logits(model.model(ids)[learnt])
-        loss = F.cross_entropy(logits, targets[learnt])
+        loss = language_loss(model, ids, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step(done)
         tokens += ids.numel()
@@ -56,6 +55,12 @@ def train_policy(
             report(f"{progress}, loss {loss_mean:.4f}")
             losses.clear()
     return model.eval()
+
+
+def language_loss(model: PolicyModel, ids: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the targets [B, T] that are to be learnt."""
+    learnt = targets != IGNORE
+    return F.cross_entropy(model.logits(model.model(ids)[learnt]), targets[learnt])
 
 
 def drill_share(share: float, done: float) -> float:

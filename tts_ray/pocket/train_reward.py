@@ -6,41 +6,33 @@ on top that compare each token with what the policy expected there. The comparis
 learnt: gradients on its sharp gates destroy it before they improve it.
 """
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
+from tts_ray.pocket.batches import Example, next_token_example, pad
 from tts_ray.pocket.comparator import comparator
 from tts_ray.pocket.model import PolicyModel, RewardModel
 from tts_ray.pocket.optimise import Optimiser
 from tts_ray.pocket.recipe import RewardRecipe
 from tts_ray.pocket.task import separate, train
-from tts_ray.pocket.tokens import STEP_TAG, prompt_ids, token_id
+from tts_ray.pocket.tokens import STEP_TAG, judged_ids, prompt_ids, token_id
+from tts_ray.pocket.train_policy import language_loss
 
 ROWS = 16
-IGNORE = -100
 STREAM = 1000
 REPORT_EVERY = 50
 
 
-def tagged_solutions(
-    tokenizer: PreTrainedTokenizerBase, stream: int
-) -> Iterator[tuple[list[int], list[int]]]:
-    """Correct solutions as the reward model reads them, without end: ids, and targets of the
-    solution's own tokens."""
-    tag = token_id(tokenizer, STEP_TAG)
+def tagged_solutions(tokenizer: PreTrainedTokenizerBase, stream: int) -> Iterator[Example]:
+    """Correct solutions as the reward model reads them, without end; the prompt is not learnt."""
     for problem in train(stream):
         prompt = prompt_ids(tokenizer, problem)
-        steps = [[*tokenizer(s)["input_ids"], tag] for s in separate(problem.solution)]
-        solution = [token for step in steps for token in step]
-        yield prompt + solution, [IGNORE] * len(prompt) + solution
+        ids = judged_ids(tokenizer, problem, separate(problem.solution))
+        yield next_token_example([(prompt, False), (ids[len(prompt) :], True)])
 
 
 def adapt(
@@ -60,25 +52,13 @@ def adapt(
     steps = max(1, round(recipe.steps * scale))
     device, began = policy.model.cos.device, time.process_time()
     for step in range(steps):
-        rows = list(islice(stream, ROWS))
-        ids = pad_sequence([torch.tensor(row) for row, _ in rows], batch_first=True).to(device)
-        wanted = pad_sequence(
-            [torch.tensor(targets) for _, targets in rows], batch_first=True, padding_value=IGNORE
-        ).to(device)
-        loss = language_loss(policy, ids, wanted)
+        ids, targets = (part.to(device) for part in pad(list(islice(stream, ROWS))))
+        loss = language_loss(policy, ids, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step(step / steps)
         if (step + 1) % REPORT_EVERY == 0:
             spent = time.process_time() - began
             report(f"step {step + 1}/{steps}, {spent:.0f} s, loss {loss.item():.4f}")
-
-
-def language_loss(policy: PolicyModel, ids: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of the targets [B, T], each predicted from the tokens before it."""
-    wanted = targets[:, 1:]
-    asked = wanted != IGNORE
-    logits = policy.logits(policy.model(ids[:, :-1])[asked])
-    return F.cross_entropy(logits, wanted[asked])
 
 
 def train_reward(
@@ -91,6 +71,5 @@ def train_reward(
 ) -> RewardModel:
     """The reward model of a policy, which is changed; `scale` multiplies the number of steps."""
     torch.manual_seed(recipe.seed)
-    random.seed(recipe.seed)
     adapt(policy.train(), recipe, tokenizer, scale, report)
     return comparator(policy.eval(), tokenizer).eval()
