@@ -107,7 +107,7 @@ def fresh_problems(count: int, part: int) -> list[Problem]:
 
 
 async def stack(
-    policy: str, problems: int, n: int, rounds: int, plain: Plain
+    policy: str, problems: int, n: int, rounds: int, searches: Sequence[str], plain: Plain
 ) -> dict[str, dict[str, float]]:
     """The same through actors, trees, admission and routing; the first round warms up."""
     folder = str(pocket.weights("pocket-prm"))
@@ -117,13 +117,13 @@ async def stack(
         Fleet(RewardSpec(model=folder, format="qwen2.5-math-prm", **SHARED)),
     )
     found: dict[str, dict[str, list[float]]] = {
-        name: {"tokens_per_s": [], "of_plain": [], "prm_ratio": []} for name in SEARCHES
+        name: {"tokens_per_s": [], "of_plain": [], "prm_ratio": []} for name in searches
     }
     async with Session(*fleets) as session:
         for turn in range(rounds + 1):
             before = await asyncio.to_thread(plain.round)
-            for at, name in enumerate(SEARCHES):
-                chosen = fresh_problems(problems, 1 + at + turn * len(SEARCHES))
+            for at, name in enumerate(searches):
+                chosen = fresh_problems(problems, 1 + at + turn * len(searches))
                 records: list[Record] = []
 
                 async def keep(record: Record, records: list[Record] = records) -> None:
@@ -208,6 +208,7 @@ def main() -> int:
     parser.add_argument("--problems", type=int, default=40)
     parser.add_argument("--n", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=SEARCHES)
     parser.add_argument("--offline", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = (arguments.policy, arguments.problems, arguments.n)
@@ -217,7 +218,7 @@ def main() -> int:
     plain = Plain(sys.argv[1:])
     try:
         connect(None)
-        found = asyncio.run(stack(*settings, arguments.rounds, plain))
+        found = asyncio.run(stack(*settings, arguments.rounds, arguments.searches, plain))
     finally:
         plain.close()
     for name, sides in found.items():

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "tts_ray"
 LAYERS = {
     0: ["types", "errors", "concurrency", "__init__"],
     1: ["protocols"],
-    2: ["search", "grading", "data", "flops", "pocket"],
+    2: ["search", "grading", "data", "flops", "dimensions", "memory", "pocket"],
     3: ["engines", "replicas", "admission", "results", "config"],
     4: ["evaluate", "runtime", "analysis"],
 }

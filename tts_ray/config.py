@@ -39,15 +39,17 @@ class ModelConfig:
     dtype: str = "auto"
     max_model_len: int | None = None
     max_num_seqs: int = 256
-    tensor_parallel: int = 1
     replicas: int = 1
     cpus: float = 1
-    gpus: float = 1
-    """GPUs of one replica; a fraction shares a card, 0 runs on the CPU."""
+    gpus: float | None = None
+    """GPUs of one replica: a fraction shares a card, a whole number splits the model over so many,
+    0 runs on the CPU, null takes as few as hold it."""
     gpu_memory_utilization: float = 0.9
     kv_cache_gib: float = 1.0
     extra: dict[str, Any] = field(default_factory=dict)
     """Further vLLM engine arguments, as they are."""
+    architecture: dict[str, Any] = field(default_factory=dict)
+    """What its config.json says of its size, for planning where that file is not at hand."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class DatasetConfig:
 class ClusterConfig:
     address: str | None = None
     """A Ray address, "auto", or null to start Ray on this machine."""
+    gpu_gib: float = 80.0
+    """Memory of one GPU, which the plan counts with."""
     placement_s: float = 120.0
     load_s: float = 1800.0
     revival_s: float = 300.0
@@ -122,13 +126,17 @@ class RunConfig:
 
     def identity(self) -> dict[str, Any]:
         """What the records depend on. Where and how fast it runs is not part of it."""
-        where = {"replicas", "cpus", "gpus", "tensor_parallel", "max_num_seqs", "kv_cache_gib"}
-        where |= {"gpu_memory_utilization", "extra"}
+        where = {"replicas", "cpus", "gpus", "max_num_seqs", "kv_cache_gib"}
+        where |= {"gpu_memory_utilization", "extra", "architecture"}
         values = asdict(self)
         for role in ("policy", "prm"):
             if values[role]:
                 values[role] = {k: v for k, v in values[role].items() if k not in where}
         return {k: values[k] for k in ("policy", "prm", "dataset", "search", "sampling", "seed")}
+
+    def models(self) -> dict[str, ModelConfig]:
+        """The models of the run by role: "policy", and "prm" if there is one."""
+        return {"policy": self.policy} | ({"prm": self.prm} if self.prm else {})
 
     @property
     def digest(self) -> str:
@@ -216,15 +224,14 @@ def expand_groups(node: Any, configs: Path) -> Any:
 
 def check(config: RunConfig) -> None:
     """Refuse what types cannot: before any GPU is reserved."""
-    for role, model in (("policy", config.policy), ("prm", config.prm)):
-        if model is None:
-            continue
+    for role, model in config.models().items():
         if model.replicas < 1:
             raise ConfigError(f"{role}.replicas={model.replicas} must be at least 1")
-        if model.gpus < 0 or model.cpus <= 0:
-            raise ConfigError(
-                f"{role}: cpus={model.cpus:g} must be above 0 and gpus={model.gpus:g} not below"
-            )
+        if model.cpus <= 0:
+            raise ConfigError(f"{role}.cpus={model.cpus:g} must be above 0")
+        gpus = model.gpus or 0.0
+        if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
+            raise ConfigError(f"{role}.gpus={gpus:g} is neither a share of one GPU nor whole GPUs")
     sampling = config.sampling
     if sampling.temperature < 0:
         raise ConfigError(f"sampling.temperature={sampling.temperature} must not be negative")

@@ -1,4 +1,4 @@
-"""One local Ray cluster for all tests here; it ends with them."""
+"""A local Ray cluster for the tests of a module; it ends with them."""
 
 import pytest
 import ray
@@ -6,7 +6,7 @@ import ray
 from tts_ray.runtime.session import connect
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster():
     connect("local")
     yield

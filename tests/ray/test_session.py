@@ -10,6 +10,7 @@ from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EngineError, PlacementError
 from tts_ray.evaluate import evaluate
+from tts_ray.runtime.placement import Place
 from tts_ray.runtime.session import Fleet, Session
 from tts_ray.search.registry import make_search
 from tts_ray.types import Problem, Sampling
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("cluster")
 
 PROBLEMS = [Problem.of(f"What is {i}?", str(i)) for i in range(8)]
 SEARCHES = [make_search("best_of_n", {"n": 8}), make_search("dvts", {"n": 8})]
-TINY = {"cpus": 0.25}
+TINY = {"place": Place(cpus=0.25)}
 
 
 def run(policy, reward, act=None, **limits):
@@ -86,11 +87,11 @@ def test_a_problem_that_always_fails_is_recorded_with_its_error():
 
 
 @pytest.mark.parametrize(
-    ("asked", "named"), [({"cpus": 512}, "512 CPU"), ({"gpus": 512}, "512 GPU")]
+    ("asked", "named"), [(Place(512), "512 CPU"), (Place(gpus=512), "512 GPU")]
 )
 def test_what_the_cluster_can_never_hold_is_refused_at_once_with_the_numbers(asked, named):
     with pytest.raises(PlacementError, match=named) as refused:
-        run(Fleet(ScriptedPolicySpec(), **asked), None)
+        run(Fleet(ScriptedPolicySpec(), place=asked), None)
     assert "the cluster has" in str(refused.value)
 
 
@@ -98,14 +99,15 @@ def test_what_is_not_free_by_the_deadline_is_refused_and_given_back():
     total = ray.cluster_resources()["CPU"]
 
     async def go():
-        async with Session(Fleet(ScriptedPolicySpec(), cpus=total), None):
+        async with Session(Fleet(ScriptedPolicySpec(), place=Place(total)), None):
             with pytest.raises(PlacementError, match=r"within 0\.5 s"):
                 await Session(
-                    Fleet(ScriptedPolicySpec(), cpus=1), None, placement_s=0.5
+                    Fleet(ScriptedPolicySpec(), place=Place(1)), None, placement_s=0.5
                 ).__aenter__()
 
     asyncio.run(go())
-    run(Fleet(ScriptedPolicySpec(), cpus=total / 2), Fleet(ScriptedRewardSpec(), cpus=total / 2))
+    half = Place(total / 2)
+    run(Fleet(ScriptedPolicySpec(), place=half), Fleet(ScriptedRewardSpec(), place=half))
 
 
 def test_an_engine_that_cannot_load_is_an_error_that_says_why():

@@ -24,8 +24,6 @@ def test_a_policy_a_prm_and_a_dataset_are_a_whole_run(policy, prm):
     assert config.run == f"runs/{policy}-{prm}-math500"
     assert config.policy.name == policy
     assert config.prm.name == prm
-    assert config.policy.tensor_parallel == max(1, config.policy.gpus)
-    assert config.prm.tensor_parallel == max(1, config.prm.gpus)
     assert searches(config)
 
 

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from tts_ray.engines.prompts import DATE, prompt_family
-from tts_ray.engines.spec import RewardSpec
 from tts_ray.errors import ConfigError
 
 
@@ -280,25 +279,25 @@ def reward_format(name: str) -> type[RewardFormat]:
     return FORMATS[name]
 
 
-def paired(spec: RewardSpec) -> tuple[RewardFormat, dict[str, Any]]:
-    """The format of a reward model on its checkpoint's tokenizer, and its overrides for vLLM.
+def paired(name: str, model: str, revision: str | None) -> tuple[RewardFormat, dict[str, Any]]:
+    """The format `name` on the tokenizer of a checkpoint, and the checkpoint's overrides for vLLM.
 
     Reads the checkpoint's configuration and tokenizer, not its weights.
 
     Raises:
         ConfigError: the checkpoint cannot be read, or is not what the format is for.
     """
-    kind = reward_format(spec.format)
+    kind = reward_format(name)
     try:
-        config = AutoConfig.from_pretrained(spec.model, revision=spec.revision)
-        tokenizer = AutoTokenizer.from_pretrained(spec.model, revision=spec.revision)
+        config = AutoConfig.from_pretrained(model, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"prm.model={spec.model} cannot be read: {reason}") from None
+        raise ConfigError(f"prm.model={model} cannot be read: {reason}") from None
     architecture = (config.architectures or ["model without an architecture"])[0]
     if architecture not in kind.architectures:
         raise ConfigError(
-            f"prm.format={spec.format} needs a checkpoint of "
-            f"{' or '.join(sorted(kind.architectures))}, but {spec.model} is a {architecture}"
+            f"prm.format={name} needs a checkpoint of "
+            f"{' or '.join(sorted(kind.architectures))}, but {model} is a {architecture}"
         )
     return kind(tokenizer), kind.overrides(architecture)

@@ -4,13 +4,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Device = Literal["cpu", "cuda"]
+BATCH_TOKENS: dict[Device, int] = {"cpu": 2048, "cuda": 8192}
+"""Tokens of an engine's largest batch; prompts that are not chunked may widen it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
     """One replica of a model.
 
-    Lengths are in tokens. `kv_cache_gib` sizes the KV cache on a CPU, where it is needed;
+    Lengths are in tokens. A replica is split over tensor_parallel x pipeline_parallel cards, the
+    latter on a node each. `kv_cache_gib` sizes the KV cache on a CPU, where it is needed;
     `gpu_memory_utilization` is the share of one GPU this engine may take. `extra` goes to vLLM's
     engine arguments as it is.
     """
@@ -21,6 +24,7 @@ class EngineSpec:
     max_model_len: int | None = None
     max_num_seqs: int = 256
     tensor_parallel: int = 1
+    pipeline_parallel: int = 1
     gpu_memory_utilization: float = 0.9
     kv_cache_gib: float = 1.0
     device: Device = "cuda"

