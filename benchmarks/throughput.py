@@ -23,7 +23,7 @@ from tts_ray.admission import Admission
 from tts_ray.data.problems import load_problems
 from tts_ray.engines.reward_formats import QwenMathPrm
 from tts_ray.engines.spec import PolicySpec, RewardSpec, environment
-from tts_ray.evaluate import Engines, evaluate
+from tts_ray.evaluate import Engines, Trial, evaluate
 from tts_ray.protocols import LeasedReward, Pool
 from tts_ray.runtime.session import Fleet, Session, connect
 from tts_ray.search.registry import make_search
@@ -112,30 +112,32 @@ async def stack(
     """The same through actors, trees, admission and routing; the first round warms up."""
     folder = str(pocket.weights("pocket-prm"))
     prm_format = QwenMathPrm(AutoTokenizer.from_pretrained(folder))
-    fleets = (
-        Fleet(PolicySpec(model=str(pocket.weights(policy)), prompt="qwen", **SHARED)),
-        Fleet(RewardSpec(model=folder, format="qwen2.5-math-prm", **SHARED)),
-    )
+    fleets = {
+        "policy": Fleet(PolicySpec(model=str(pocket.weights(policy)), prompt="qwen", **SHARED)),
+        "prm": Fleet(RewardSpec(model=folder, format="qwen2.5-math-prm", **SHARED)),
+    }
     found: dict[str, dict[str, list[float]]] = {
         name: {"tokens_per_s": [], "of_plain": [], "prm_ratio": []} for name in searches
     }
-    async with Session(*fleets) as session:
+    async with Session() as session:
+        await session.use(fleets)
         for turn in range(rounds + 1):
             before = await asyncio.to_thread(plain.round)
             for at, name in enumerate(searches):
                 chosen = fresh_problems(problems, 1 + at + turn * len(searches))
                 records: list[Record] = []
 
-                async def keep(record: Record, records: list[Record] = records) -> None:
+                async def keep(_: Trial, record: Record, records: list[Record] = records) -> None:
                     records.append(record)
 
-                work = [(problem, make_search(name, {"n": n})) for problem in chosen]
+                search = make_search(name, {"n": n})
+                work = [Trial(problem, search, SAMPLING, turn) for problem in chosen]
                 room = Admission(session.capacity.sequences, session.capacity.kv_tokens)
                 seen: list[tuple[Problem, Path]] = []
                 assert session.rewards is not None
                 engines = Engines(session.policies, WatchedPool(session.rewards, seen))
                 started = time.perf_counter()
-                await evaluate(work, engines, SAMPLING, turn, room, keep)
+                await evaluate(work, engines, room, keep)
                 seconds = time.perf_counter() - started
                 usage = sum((record.policy_usage for record in records), Usage())
                 judged = sum((record.reward_usage for record in records), Usage())

@@ -9,7 +9,7 @@ from rich.console import Console
 from tts_ray.analysis.curves import difficulties, points, split
 from tts_ray.analysis.metrics import Difficulty
 from tts_ray.analysis.report import accuracy_table, part_table, plot_curves, plot_parts
-from tts_ray.analysis.stored import stored_outcomes, stored_parameters
+from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.errors import TtsError
 
 
@@ -19,7 +19,7 @@ def main() -> int:
     run: Path = parser.parse_args().run
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
-        parameters = stored_parameters(run)
+        sizes = stored_sizes(run)
         outcomes = stored_outcomes(run)
     except TtsError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -27,9 +27,9 @@ def main() -> int:
     if not outcomes:
         console.print(f"{run} holds no finished search yet")
         return 2
-    found = points(outcomes)
-    console.print(accuracy_table(found, *parameters, title=str(run)))
-    plot_curves(found, *parameters, run / "accuracy.png")
+    found = points(outcomes, sizes)
+    console.print(accuracy_table(found, title=str(run)))
+    plot_curves(found, run / "accuracy.png")
     files = [run / "accuracy.png"]
     bins = difficulties(outcomes)
     by_difficulty = split(outcomes, lambda outcome: bins.get(outcome.problem_id))
@@ -39,7 +39,7 @@ def main() -> int:
         ("level", by_level, sorted(by_level, key=str)),
     ):
         if parts:
-            by_part = {part: points(parts[part]) for part in order if part in parts}
+            by_part = {part: points(parts[part], sizes) for part in order if part in parts}
             console.print(part_table(by_part, by))
             plot_parts(by_part, by, run / f"by_{by}.png")
             files.append(run / f"by_{by}.png")

@@ -17,6 +17,16 @@ from tts_ray.search.tree import Tree
 from tts_ray.types import Candidate, Path, Problem, Record, Sampling
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One search on one problem, and how it samples."""
+
+    problem: Problem
+    search: Search
+    sampling: Sampling
+    seed: int
+
+
 @dataclass(frozen=True)
 class Engines:
     """Where searches get their engines. `rewards` may be None if no search needs them."""
@@ -26,43 +36,40 @@ class Engines:
 
 
 async def evaluate(
-    work: Iterable[tuple[Problem, Search]],
+    work: Iterable[Trial],
     engines: Engines,
-    sampling: Sampling,
-    seed: int,
     admission: Admission,
-    sink: Callable[[Record], Awaitable[None]],
+    sink: Callable[[Trial, Record], Awaitable[None]],
 ) -> None:
-    """Run every (problem, search) of `work` and await `sink` once with the record of each.
+    """Run every trial of `work` and await `sink` once with the trial and its record.
 
     `work` is consumed as fast as `admission` lets trees in. An exception of `sink` stops
     everything: what is in flight is cancelled and the exception is raised.
     """
 
-    async def run(problem: Problem, search: Search) -> None:
+    async def run(trial: Trial) -> None:
         try:
-            record = await solve(problem, search, engines, sampling, seed)
+            record = await solve(trial, engines)
         finally:
-            admission.leave(search.n)
+            admission.leave(trial.search.n)
         admission.learn(record)
-        await sink(record)
+        await sink(trial, record)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for problem, search in work:
-                await admission.enter(search.n)
-                group.create_task(run(problem, search))
+            for trial in work:
+                await admission.enter(trial.search.n)
+                group.create_task(run(trial))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
 
 
-async def solve(
-    problem: Problem, search: Search, engines: Engines, sampling: Sampling, seed: int
-) -> Record:
+async def solve(trial: Trial, engines: Engines) -> Record:
     """Run one search on one problem. An engine failure becomes the record's `error`."""
+    problem, search = trial.problem, trial.search
     started = time.perf_counter()
     rewards = engines.rewards if search.uses_reward else None
-    tree = Tree(problem, engines.policies, rewards, search.sampling(sampling), seed)
+    tree = Tree(problem, engines.policies, rewards, search.sampling(trial.sampling), trial.seed)
     kept: list[Path] = []
     error = None
     try:
@@ -74,11 +81,12 @@ async def solve(
     return Record(
         problem=problem,
         search=search.key,
-        seed=seed,
+        seed=trial.seed,
         candidates=tuple(Candidate(path, path.lineage in chosen) for path in ended),
         policy_usage=tree.ledger.policy_usage,
         reward_usage=tree.ledger.reward_usage,
         repeats=tree.ledger.repeats,
         seconds=time.perf_counter() - started,
         error=error,
+        question_tokens=tree.ledger.question_tokens,
     )

@@ -5,7 +5,7 @@ Token ids are the truth of a path; its text is what people and process reward mo
 
 import hashlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Self
 
@@ -109,27 +109,50 @@ class Path:
         return replace(self, scores=self.scores + scores)
 
 
+def pairs_up_to(length: int) -> int:
+    """Pairs of a token and one it attends to, itself included, in a causal sequence."""
+    return length * (length + 1) // 2
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that went through one engine. `cached_tokens` is the part of `prompt_tokens` that
-    the prefix cache held, so `computed_tokens` is what the engine really ran."""
+    """What went through one engine: counted where it happens, added with `+`.
+
+    prompt_tokens    of every path that was extended or scored, as it was sent
+    cached_tokens    the part of them that the prefix cache held
+    generated_tokens sampled
+    calls            to the engine, of many paths each
+    computed_tokens  that the model ran: prompts without their cached part, and generated tokens
+                     but the last of a request, which nothing follows
+    computed_pairs   of a computed token and a token that it attends to
+    generated_pairs  of a generated token and a token before it or itself, cached or not
+    """
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
     calls: int = 0
+    computed_tokens: int = 0
+    computed_pairs: int = 0
+    generated_pairs: int = 0
+
+    @classmethod
+    def of_request(cls, prompt: int, cached: int, generated: int = 0) -> Self:
+        """One request of `prompt` tokens, of which `cached` were cached. It is not a call."""
+        run = prompt + max(0, generated - 1)
+        return cls(
+            prompt_tokens=prompt,
+            cached_tokens=cached,
+            generated_tokens=generated,
+            computed_tokens=run - cached,
+            computed_pairs=pairs_up_to(run) - pairs_up_to(cached),
+            generated_pairs=pairs_up_to(prompt + generated) - pairs_up_to(prompt),
+        )
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.generated_tokens + other.generated_tokens,
-            self.calls + other.calls,
+            *(getattr(self, field.name) + getattr(other, field.name) for field in fields(self))
         )
-
-    @property
-    def computed_tokens(self) -> int:
-        return self.prompt_tokens - self.cached_tokens + self.generated_tokens
 
 
 NO_USAGE = Usage()
@@ -158,8 +181,9 @@ class Candidate:
 class Record:
     """Everything one search did on one problem: evidence, not conclusions.
 
-    `candidates` are in lineage order. `repeats` counts engine calls that had to be made again;
-    `error` is set when the search failed, and the problem is then still owed.
+    `candidates` are in lineage order. `question_tokens` is the length of the rendered question, the
+    root of the tree; 0 if nothing was sampled. `repeats` counts engine calls that had to be made
+    again; `error` is set when the search failed, and the problem is then still owed.
     """
 
     problem: Problem
@@ -171,3 +195,4 @@ class Record:
     repeats: int
     seconds: float
     error: str | None = None
+    question_tokens: int = 0

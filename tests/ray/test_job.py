@@ -118,7 +118,7 @@ def test_the_offline_wandb_run_shows_what_parquet_holds(finished):
     usage = read(run, ["policy_usage"]).to_pylist()
     generated = sum(row["policy_usage"]["generated_tokens"] for row in usage)
     assert logged[-1]["tokens/policy_generated"] == generated
-    assert logged[-1]["flops/policy"] == 2 * generated
+    assert logged[-1]["flops/paper"] == 2 * generated
     assert any("accuracy/dvts" in key for key in logged[-1])
     assert any("searches" in key for row in history for key in row)
 

@@ -47,7 +47,8 @@ def seats(*fleet_list):
     """The seats of all replicas of a session."""
 
     async def go():
-        async with Session(*fleet_list) as session:
+        async with Session() as session:
+            await session.use(dict(zip(("policy", "prm"), fleet_list, strict=False)))
             return [seat(actor) for actor in session.actors]
 
     return asyncio.run(asyncio.wait_for(go(), 120))
@@ -76,8 +77,8 @@ def test_replicas_on_fractions_share_a_card_and_start_one_after_the_other():
     events = []
 
     class Watched(Session):
-        def _start(self, role, fleet, seat):
-            engine = super()._start(role, fleet, seat)
+        def _start(self, role, held, at):
+            engine = super()._start(role, held, at)
             events.append(f"{role} starts")
             loaded = engine.capacity
 
@@ -90,8 +91,9 @@ def test_replicas_on_fractions_share_a_card_and_start_one_after_the_other():
             return engine
 
     async def go():
-        halves = (Fleet(POLICY, 1, Place(gpus=0.7)), Fleet(REWARD, 1, Place(gpus=0.3)))
-        async with Watched(*halves) as session:
+        async with Watched() as session:
+            policy, prm = Place(gpus=0.7), Place(gpus=0.3)
+            await session.use({"policy": Fleet(POLICY, 1, policy), "prm": Fleet(REWARD, 1, prm)})
             return [seat(actor) for actor in session.actors]
 
     policy, prm = asyncio.run(asyncio.wait_for(go(), 120))
@@ -105,7 +107,7 @@ def test_a_replica_larger_than_a_node_has_a_bundle_for_each_gpu():
 
 
 def test_the_engine_of_a_replica_over_nodes_holds_no_gpu_itself():
-    ((_, gpus),) = seats(Fleet(POLICY, 1, Place(gpus=8, nodes=2)), None)
+    ((_, gpus),) = seats(Fleet(POLICY, 1, Place(gpus=8, nodes=2)))
     assert gpus == ()
 
 

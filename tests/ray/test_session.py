@@ -9,7 +9,7 @@ from tts_ray.admission import Admission
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EngineError, PlacementError
-from tts_ray.evaluate import evaluate
+from tts_ray.evaluate import Trial, evaluate
 from tts_ray.runtime.placement import Place
 from tts_ray.runtime.session import Fleet, Session
 from tts_ray.search.registry import make_search
@@ -26,15 +26,16 @@ def run(policy, reward, act=None, **limits):
     """Evaluate everything in a session; `act(session)` runs beside it."""
     records = []
 
-    async def keep(record):
+    async def keep(_, record):
         records.append(record)
 
     async def go():
-        async with Session(policy, reward, **limits) as session:
-            work = [(problem, search) for problem in PROBLEMS for search in SEARCHES]
+        async with Session(**limits) as session:
+            await session.use({"policy": policy, "prm": reward} if reward else {"policy": policy})
+            work = [Trial(p, search, Sampling(), 0) for p in PROBLEMS for search in SEARCHES]
             room = Admission(session.capacity.sequences, session.capacity.kv_tokens)
             beside = asyncio.create_task(act(session)) if act else None
-            await evaluate(work, session.engines, Sampling(), 0, room, keep)
+            await evaluate(work, session.engines, room, keep)
             if beside:
                 await beside
 
@@ -99,11 +100,10 @@ def test_what_is_not_free_by_the_deadline_is_refused_and_given_back():
     total = ray.cluster_resources()["CPU"]
 
     async def go():
-        async with Session(Fleet(ScriptedPolicySpec(), place=Place(total)), None):
+        async with Session() as first, Session(placement_s=0.5) as second:
+            await first.use({"policy": Fleet(ScriptedPolicySpec(), place=Place(total))})
             with pytest.raises(PlacementError, match=r"within 0\.5 s"):
-                await Session(
-                    Fleet(ScriptedPolicySpec(), place=Place(1)), None, placement_s=0.5
-                ).__aenter__()
+                await second.use({"policy": Fleet(ScriptedPolicySpec(), place=Place(1))})
 
     asyncio.run(go())
     half = Place(total / 2)
@@ -116,3 +116,21 @@ def test_an_engine_that_cannot_load_is_an_error_that_says_why():
     spec = PolicySpec(model="no/such/folder", prompt="qwen", device="cpu")
     with pytest.raises(EngineError, match="failed to load"):
         run(Fleet(spec, **TINY), None)
+
+
+def test_models_that_come_again_stay_loaded_and_others_make_room():
+    reward = Fleet(ScriptedRewardSpec(), **TINY)
+    other = ScriptedPolicySpec(depth=5)
+
+    async def go():
+        async with Session() as session:
+            await session.use({"policy": Fleet(ScriptedPolicySpec(), **TINY), "prm": reward})
+            before = session.actors
+            await session.use({"policy": Fleet(other, **TINY), "prm": reward})
+            after = session.actors
+            assert set(before) & set(after) == {before[1]}
+            await session.use({"policy": Fleet(other, **TINY)})
+            assert session.actors == [actor for actor in after if actor is not before[1]]
+            assert session.rewards is None
+
+    asyncio.run(asyncio.wait_for(go(), 120))

@@ -5,7 +5,7 @@ import pytest
 from tts_ray.admission import OVERLAP, Admission
 from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
 from tts_ray.errors import StoreError
-from tts_ray.evaluate import Engines, evaluate
+from tts_ray.evaluate import Engines, Trial, evaluate
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.search.registry import make_search
 from tts_ray.types import Problem, Sampling
@@ -17,14 +17,14 @@ SEARCHES = [make_search("best_of_n", {"n": 8}), make_search("beam_search", {"n":
 def records_of(policies, rewards, sink=None, problems=PROBLEMS, admission=None):
     records = []
 
-    async def keep(record):
+    async def keep(_, record):
         records.append(record)
 
     async def go():
-        work = [(problem, search) for search in SEARCHES for problem in problems]
+        work = [Trial(p, search, Sampling(), 0) for search in SEARCHES for p in problems]
         engines = Engines(PolicyPool(policies), RewardPool(rewards))
         room = admission or Admission(64, 1 << 20)
-        await evaluate(work, engines, Sampling(), 0, room, sink or keep)
+        await evaluate(work, engines, room, sink or keep)
 
     asyncio.run(asyncio.wait_for(go(), 30))
     return records
@@ -60,7 +60,7 @@ def test_a_poison_problem_is_a_record_with_its_error_and_the_others_finish():
 
 
 def test_a_sink_that_fails_stops_the_run_with_its_own_error():
-    async def full(record):
+    async def full(_, record):
         raise StoreError("disk full")
 
     with pytest.raises(StoreError, match="disk full"):

@@ -16,8 +16,8 @@ from tts_ray.analysis.metrics import (
     pass_at_k,
 )
 from tts_ray.analysis.outcomes import Outcome, search_budget, search_name
+from tts_ray.flops import Convention, Sizes, Work, flops
 from tts_ray.search.registry import SEARCHES
-from tts_ray.types import Usage
 
 HEADLINE = "last-vote"
 """The aggregation shown where one must stand for all; the majority vote where nothing is scored."""
@@ -25,14 +25,14 @@ HEADLINE = "last-vote"
 
 @dataclass(frozen=True)
 class Point:
-    """One search at one budget: accuracy by aggregation, and mean usage per problem."""
+    """One search at one budget: accuracy by aggregation; tokens that the policy generated and
+    FLOPs by convention, means per problem."""
 
     search: str
     n: int
     accuracy: dict[str, Estimate]
-    policy_generated: float
-    policy_computed: float
-    prm_computed: float
+    tokens: float
+    flops: dict[Convention, float]
 
     @property
     def name(self) -> str:
@@ -48,7 +48,7 @@ def headline(accuracy: Iterable[str]) -> str:
     return HEADLINE if HEADLINE in accuracy else "majority"
 
 
-def points(outcomes: Sequence[Outcome]) -> list[Point]:
+def points(outcomes: Sequence[Outcome], sizes: Sizes) -> list[Point]:
     """One point per search and budget, in the order of first appearance, budgets rising."""
     found = []
     for search in dict.fromkeys(outcome.search for outcome in outcomes):
@@ -57,8 +57,14 @@ def points(outcomes: Sequence[Outcome]) -> list[Point]:
             continue
         n = search_budget(search)
         budgets = nested_budgets(n) if SEARCHES[search_name(search)].pools else [n]
+        accuracies = curves(mine, budgets)
         found += [
-            point(mine, search, k, {name: each[at] for name, each in curves(mine, budgets).items()})
+            Point(
+                search,
+                k,
+                {name: each[at] for name, each in accuracies.items()},
+                *cost(mine, k / n, sizes),
+            )
             for at, k in enumerate(budgets)
         ]
     order = list(dict.fromkeys(each.name for each in found))
@@ -86,18 +92,18 @@ def curves(outcomes: Sequence[Outcome], budgets: list[int]) -> dict[str, list[Es
     return found
 
 
-def point(outcomes: Sequence[Outcome], search: str, k: int, accuracy: dict[str, Estimate]) -> Point:
-    policy = sum((outcome.policy_usage for outcome in outcomes), Usage())
-    reward = sum((outcome.reward_usage for outcome in outcomes), Usage())
-    share = k / search_budget(search) / len(outcomes)
-    return Point(
-        search,
-        k,
-        accuracy,
-        policy.generated_tokens * share,
-        policy.computed_tokens * share,
-        reward.computed_tokens * share,
-    )
+def cost(
+    outcomes: Sequence[Outcome], share: float, sizes: Sizes
+) -> tuple[float, dict[Convention, float]]:
+    """Mean tokens generated and FLOPs per problem, of a share of each pool. Of the tree, the
+    question is needed however small the share."""
+    total = sum((outcome.work for outcome in outcomes), Work())
+    root = Work(question_tokens=total.question_tokens, question_pairs=total.question_pairs)
+    fixed, whole = flops(root, sizes), flops(total, sizes)
+    part = {name: fixed[name] + share * (whole[name] - fixed[name]) for name in whole}
+    count = len(outcomes)
+    tokens = share * total.policy.generated_tokens / count
+    return tokens, {name: value / count for name, value in part.items()}
 
 
 def difficulties(outcomes: Sequence[Outcome]) -> dict[str, Difficulty]:

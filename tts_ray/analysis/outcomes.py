@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tts_ray.analysis.metrics import Pool, expected_accuracy
+from tts_ray.flops import Work
 from tts_ray.grading.selection import AGGREGATIONS, MAJORITY
 from tts_ray.types import Record, Usage
 
@@ -21,6 +22,7 @@ COLUMNS = [
     "reward_usage",
     "repeats",
     "seconds",
+    "question_tokens",
 ]
 """The Parquet columns an outcome is made from."""
 
@@ -39,6 +41,7 @@ class Outcome:
     repeats: int
     seconds: float
     error: str | None
+    question_tokens: int = 0
 
     @classmethod
     def of(cls, record: Record) -> "Outcome":
@@ -59,6 +62,7 @@ class Outcome:
             record.repeats,
             record.seconds,
             record.error,
+            record.question_tokens,
         )
 
     @classmethod
@@ -80,7 +84,13 @@ class Outcome:
             row["repeats"],
             row["seconds"],
             row["error"],
+            row["question_tokens"],
         )
+
+    @property
+    def work(self) -> Work:
+        """What it cost."""
+        return Work.of(self.policy_usage, self.reward_usage, self.question_tokens)
 
     @property
     def aggregations(self) -> tuple[str, ...]:

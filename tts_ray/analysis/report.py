@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tts_ray.analysis.curves import Point, headline
 from tts_ray.analysis.metrics import Estimate
-from tts_ray.flops import dense_flops
+from tts_ray.flops import CONVENTIONS, Convention
 
 SHOWN = ("majority", "last-max", "last-vote", "min-vote", "mean-vote", "prod-vote")
 
@@ -22,36 +22,27 @@ def percent(estimate: Estimate) -> str:
     return f"{estimate.mean:.1%} [{estimate.low:.0%}, {estimate.high:.0%}]".replace("%", "")
 
 
-def flops_of(point: Point, policy_parameters: float, prm_parameters: float) -> tuple[float, float]:
-    """Mean FLOPs per problem: policy tokens generated, and PRM tokens computed, times 2 N."""
-    return (
-        dense_flops(policy_parameters, 1) * point.policy_generated,
-        dense_flops(prm_parameters, 1) * point.prm_computed,
-    )
-
-
-def accuracy_table(
-    points: Sequence[Point], policy_parameters: float, prm_parameters: float, title: str
-) -> Table:
+def accuracy_table(points: Sequence[Point], title: str) -> Table:
     """Every search at every budget: accuracy in percent with 95 % intervals, tokens, FLOPs."""
     shown = [name for name in SHOWN if any(name in point.accuracy for point in points)]
     table = Table(
         title=title,
         caption="accuracy in % [95 % bootstrap interval]; per problem: "
-        "tokens the policy generated, GFLOPs as 2 * parameters * tokens",
+        "tokens the policy generated, and GFLOPs by convention",
     )
     table.add_column("search")
-    for column in ("N", *shown, "tokens", "policy GFLOPs", "PRM GFLOPs"):
+    for column in ("N", *shown, "tokens", *CONVENTIONS):
         table.add_column(column, justify="right")
     for point in points:
-        policy, prm = flops_of(point, policy_parameters, prm_parameters)
         table.add_row(
             point.name,
             str(point.n),
             *(percent(point.accuracy[name]) if name in point.accuracy else "" for name in shown),
-            f"{point.policy_generated:.0f}",
-            f"{policy / 1e9:.3g}",
-            f"{prm / 1e9:.3g}",
+            f"{point.tokens:.0f}",
+            *(
+                f"{point.flops[name] / 1e9:.3g}" if name in point.flops else ""
+                for name in CONVENTIONS
+            ),
         )
     return table
 
@@ -78,16 +69,17 @@ def headline_note(parts: Mapping[object, Sequence[Point]]) -> str:
     return " or ".join(sorted(names))
 
 
-def plot_curves(
-    points: Sequence[Point], policy_parameters: float, prm_parameters: float, file: Path
-) -> None:
+def plot_curves(points: Sequence[Point], file: Path) -> None:
     """Accuracy against N and against FLOPs, side by side."""
+    convention: Convention = (
+        "algorithmic" if all("algorithmic" in point.flops for point in points) else "paper"
+    )
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True)
     draw(left, points, lambda point: point.n)
     left.set_xlabel("budget N")
     left.set_ylabel("accuracy (%)")
-    draw(right, points, lambda p: sum(flops_of(p, policy_parameters, prm_parameters)))
-    right.set_xlabel("FLOPs per problem, policy + PRM")
+    draw(right, points, lambda point: point.flops[convention])
+    right.set_xlabel(f"FLOPs per problem ({convention})")
     right.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(file, dpi=150)

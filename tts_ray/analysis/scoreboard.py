@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from tts_ray.analysis.outcomes import Outcome
-from tts_ray.types import NO_USAGE, Usage
+from tts_ray.flops import NO_WORK, Work
 
 HEADLINE = "last-vote"
 """The aggregation of the running accuracy where there are scores; else the majority vote."""
@@ -18,15 +18,17 @@ class Score:
     repeats: int = 0
     seconds: float = 0.0
     right: dict[str, int] = field(default_factory=dict)
-    policy_usage: Usage = NO_USAGE
-    reward_usage: Usage = NO_USAGE
+    work: Work = NO_WORK
+
+    def spend(self, outcome: Outcome) -> None:
+        """Count what an attempt cost, not whether it came to something."""
+        self.work += outcome.work
+        self.repeats += outcome.repeats
+        self.seconds += outcome.seconds
 
     def add(self, outcome: Outcome) -> None:
         """Count one finished search, failed ones included."""
-        self.policy_usage += outcome.policy_usage
-        self.reward_usage += outcome.reward_usage
-        self.repeats += outcome.repeats
-        self.seconds += outcome.seconds
+        self.spend(outcome)
         if outcome.error is not None:
             self.failed += 1
             return
@@ -54,7 +56,12 @@ class Scoreboard:
     scores: dict[str, Score] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
+        """Count a search that ended now, or that is done since an earlier job."""
         self.scores.setdefault(outcome.search, Score()).add(outcome)
+
+    def spend(self, outcome: Outcome) -> None:
+        """Count what an earlier, failed attempt cost."""
+        self.scores.setdefault(outcome.search, Score()).spend(outcome)
 
     @property
     def done(self) -> int:
@@ -65,9 +72,5 @@ class Scoreboard:
         return sum(score.failed for score in self.scores.values())
 
     @property
-    def policy_usage(self) -> Usage:
-        return sum((score.policy_usage for score in self.scores.values()), Usage())
-
-    @property
-    def reward_usage(self) -> Usage:
-        return sum((score.reward_usage for score in self.scores.values()), Usage())
+    def work(self) -> Work:
+        return sum((score.work for score in self.scores.values()), Work())

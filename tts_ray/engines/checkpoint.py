@@ -9,7 +9,9 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from tts_ray import pocket
+from tts_ray.dimensions import Dimensions
 from tts_ray.errors import ConfigError
+from tts_ray.flops import ModelSize
 
 
 def locate(model: str) -> str:
@@ -25,6 +27,17 @@ def locate(model: str) -> str:
         return str(pocket.weights(name))
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+def model_size(
+    model: str, revision: str | None, known: Mapping[str, Any], nominal: float
+) -> ModelSize:
+    """The size of a model, with its dimensions where they can be read and are of a known kind."""
+    config = own_config(locate(model), revision, known)
+    try:
+        return ModelSize(nominal, Dimensions.of(config) if config else None)
+    except ConfigError:
+        return ModelSize(nominal)
 
 
 def own_config(model: str, revision: str | None, known: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -96,9 +96,11 @@ class ScriptedPolicy(Policy):
             self._continue(path, seed if sampling.temperature else 0, whole)
             for path, seed in zip(paths, seeds, strict=True)
         ]
-        generated = sum(len(step.token_ids) for steps in proposals for step in steps)
-        prompt = sum(len(problem.question) + len(path.token_ids) for path in paths)
-        return proposals, Usage(prompt, 0, generated, 1)
+        usage = Usage(calls=1)
+        for path, steps in zip(paths, proposals, strict=True):
+            prompt = len(problem.question) + len(path.token_ids)
+            usage += Usage.of_request(prompt, 0, sum(len(step.token_ids) for step in steps))
+        return proposals, usage
 
     def _continue(self, path: Path, seed: int, whole: bool) -> tuple[Step, ...]:
         grown = path
@@ -126,8 +128,11 @@ class ScriptedReward(RewardModel):
         self.calls.append(list(paths))
         await self.faults.strike(len(self.calls), problem)
         scores = [self._judge(problem, path) for path in paths]
-        tokens = sum(len(s.token_ids) for p in paths for s in p.steps[len(p.scores) :])
-        return scores, Usage(tokens, 0, 0, 1)
+        usage = Usage(calls=1)
+        for path in paths:
+            tokens = [len(step.token_ids) for step in path.steps]
+            usage += Usage.of_request(sum(tokens), sum(tokens[: len(path.scores)]))
+        return scores, usage
 
     def _judge(self, problem: Problem, path: Path) -> tuple[float, ...]:
         new: list[float] = []

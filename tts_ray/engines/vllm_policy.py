@@ -82,7 +82,9 @@ class VllmPolicy(Policy):
                 return (self._join(blank, (CUT,)) if blank else (CUT,)), usage
             stop = () if whole else self.stops
             output, cached = await self.vllm.generate(ids, sampling, seed + len(blank), room, stop)
-            usage += Usage(len(ids), cached, len(output.token_ids), 0)
+            used = Usage.of_request(len(ids), cached, len(output.token_ids))
+            # What follows a blank beginning is the same path: its prompt is counted already.
+            usage += replace(used, prompt_tokens=0, cached_tokens=0) if blank else used
             steps = self._steps(output)
             if not whole:
                 steps = steps[:1]

@@ -67,7 +67,7 @@ class VllmReward(RewardModel):
     ) -> tuple[dict[tuple[int, ...], float], Usage]:
         """The scores at `ends` of one prompt, the largest of which is its length."""
         rows, cached = await self.vllm.rows(ids)
-        usage = Usage(len(ids), cached, 0, 0)
+        usage = Usage.of_request(len(ids), cached)
         first = len(ids) - len(rows)
         found = {ids[:end]: self.format.score(rows[end - 1 - first]) for end in ends if end > first}
         hidden = {end for end in ends if end <= first}

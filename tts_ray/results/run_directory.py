@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from tts_ray.errors import StoreError
-from tts_ray.results.schema import SCHEMA, to_row
+from tts_ray.results.schema import SCHEMA, VERSION, to_row
 from tts_ray.types import Record
 
 T = TypeVar("T")
@@ -170,8 +170,14 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
     for part in parts(path):
         try:
             file = pq.ParquetFile(part)
-            if (file.schema_arrow.metadata or {}).get(b"tts_ray.schema") is None:
+            written = (file.schema_arrow.metadata or {}).get(b"tts_ray.schema")
+            if written is None:
                 raise StoreError(f"{part} was not written by tts_ray; move it away")
+            if written.decode() != VERSION:
+                raise StoreError(
+                    f"{part} has schema {written.decode()}, and this tts_ray reads schema "
+                    f"{VERSION}; read it with the version named in run.yaml"
+                )
             tables.append(file.read(columns))
         except (pa.ArrowInvalid, OSError) as error:
             raise StoreError(f"{part} is not readable ({error}); move it away and resume") from None

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from tts_ray.types import Candidate, Finish, Grade, Path, Problem, Record, Step, Usage
 
-VERSION = "1"
+VERSION = "2"
 
 STEP = pa.struct(
     [
@@ -33,6 +33,9 @@ USAGE = pa.struct(
         ("cached_tokens", pa.int64()),
         ("generated_tokens", pa.int64()),
         ("calls", pa.int64()),
+        ("computed_tokens", pa.int64()),
+        ("computed_pairs", pa.int64()),
+        ("generated_pairs", pa.int64()),
     ]
 )
 SCHEMA = pa.schema(
@@ -49,6 +52,7 @@ SCHEMA = pa.schema(
         ("repeats", pa.int32()),
         ("seconds", pa.float64()),
         ("error", pa.string()),
+        ("question_tokens", pa.int32()),
     ],
     metadata={"tts_ray.schema": VERSION},
 )
@@ -69,6 +73,7 @@ def to_row(record: Record) -> dict[str, Any]:
         "repeats": record.repeats,
         "seconds": record.seconds,
         "error": record.error,
+        "question_tokens": record.question_tokens,
     }
 
 
@@ -109,6 +114,7 @@ def to_record(row: dict[str, Any]) -> Record:
         repeats=row["repeats"],
         seconds=row["seconds"],
         error=row["error"],
+        question_tokens=row["question_tokens"],
     )
 
 

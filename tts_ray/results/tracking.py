@@ -62,8 +62,8 @@ class Tracker:
         self.run = wandb.init(**self.arguments)
         self.run.define_metric("problems_done")
         self.run.define_metric("*", step_metric="problems_done")
-        self.run.define_metric("flops/policy")
-        self.run.define_metric("accuracy_by_flops/*", step_metric="flops/policy")
+        self.run.define_metric("flops/*", step_metric="problems_done")
+        self.run.define_metric("accuracy/*", step_metric="flops/paper")
         return self
 
     def log(self, values: Mapping[str, float | int]) -> None:

@@ -1,6 +1,7 @@
 """Progress on the terminal: one live line where there is one, plain lines elsewhere."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tts_ray.analysis.scoreboard import Scoreboard
+from tts_ray.flops import Work
 from tts_ray.types import Usage
 
 PLAIN_S = 10.0
@@ -15,13 +17,13 @@ PLAIN_S = 10.0
 
 
 class RunProgress:
-    """A context manager that shows a scoreboard as it fills."""
+    """A context manager that shows scoreboards as they fill."""
 
-    def __init__(self, board: Scoreboard, console: Console) -> None:
-        self.board = board
+    def __init__(self, boards: Sequence[Scoreboard], console: Console) -> None:
+        self.boards = boards
         self.console = console
         self.started = time.monotonic()
-        self.before = (board.done, board.policy_usage, board.reward_usage)
+        self.before = (self.done, self.work)
         self._said = self.started
         self._live: Progress | None = None
 
@@ -34,7 +36,7 @@ class RunProgress:
                 TimeRemainingColumn(),
                 console=self.console,
             )
-            self._task = self._live.add_task("", total=self.board.total, completed=self.board.done)
+            self._task = self._live.add_task("", total=self.total, completed=self.done)
             self._live.start()
         return self
 
@@ -47,40 +49,58 @@ class RunProgress:
         if self._live:
             self._live.stop()
         else:
-            self.console.print(self.line(), highlight=False, soft_wrap=True)
+            self.console.print(self.line(self.boards[-1], ""), highlight=False, soft_wrap=True)
 
-    def show(self, search: str) -> None:
-        """Show the board after a record of `search` came in."""
+    def show(self, board: Scoreboard, search: str) -> None:
+        """Show the boards after a record of `search` came in on `board`."""
         if self._live:
-            self._live.update(self._task, completed=self.board.done, description=self.facts(search))
+            self._live.update(
+                self._task, completed=self.done, description=self.facts(board, search)
+            )
         elif time.monotonic() - self._said >= PLAIN_S:
             self._said = time.monotonic()
-            self.console.print(self.line(search), highlight=False, soft_wrap=True)
+            self.console.print(self.line(board, search), highlight=False, soft_wrap=True)
 
-    def line(self, search: str = "") -> str:
-        left = self.board.total - self.board.done
-        fresh = self.board.done - self.before[0]
+    def line(self, board: Scoreboard, search: str) -> str:
+        left = self.total - self.done
+        fresh = self.done - self.before[0]
         eta = f"ETA {left * self.elapsed / fresh:.0f} s" if left and fresh else ""
-        return f"{self.board.done}/{self.board.total} {self.facts(search)} {eta}".rstrip()
+        return f"{self.done}/{self.total} {self.facts(board, search)} {eta}".rstrip()
+
+    @property
+    def total(self) -> int:
+        return sum(board.total for board in self.boards)
+
+    @property
+    def done(self) -> int:
+        return sum(board.done for board in self.boards)
+
+    @property
+    def failed(self) -> int:
+        return sum(board.failed for board in self.boards)
+
+    @property
+    def work(self) -> Work:
+        return sum((board.work for board in self.boards), Work())
 
     @property
     def elapsed(self) -> float:
         return max(time.monotonic() - self.started, 1e-9)
 
-    def facts(self, search: str) -> str:
+    def facts(self, board: Scoreboard, search: str) -> str:
         """Accuracy of the current search, speed of both engines, cache hit rate, failures."""
         words = []
-        score = self.board.scores.get(search)
+        score = board.scores.get(search)
         if score and score.headline is not None:
             words.append(f"{search.partition(',')[0].rstrip(')')}) {score.headline:.1%}")
-        policy, reward = self.board.policy_usage, self.board.reward_usage
-        generated = policy.generated_tokens - self.before[1].generated_tokens
-        judged = reward.computed_tokens - self.before[2].computed_tokens
+        work, before = self.work, self.before[1]
+        generated = work.policy.generated_tokens - before.policy.generated_tokens
+        judged = work.reward.computed_tokens - before.reward.computed_tokens
         words.append(f"policy {generated / self.elapsed:.0f} tok/s")
         words.append(f"PRM {judged / self.elapsed:.0f} tok/s")
-        words.append(f"cache {hit_rate(policy + reward):.0%}")
-        if self.board.failed:
-            words.append(f"{self.board.failed} failed")
+        words.append(f"cache {hit_rate(work.policy + work.reward):.0%}")
+        if self.failed:
+            words.append(f"{self.failed} failed")
         return " · ".join(words)
 
 

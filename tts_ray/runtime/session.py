@@ -1,11 +1,14 @@
-"""A session holds the loaded engines: placed as a gang, loaded once, used by many searches.
+"""A session holds the loaded engines: placed as a gang, loaded once, used by many searches and kept
+for the next models where these are the same.
 
 Engines that share a card load one after the other, for each measures the memory that is free.
 """
 
+import asyncio
 import os
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -61,93 +64,148 @@ def connect(address: str | None) -> None:
         raise PlacementError(f"no Ray cluster at {found!r}: {reason}") from None
 
 
-class Session:
-    """An async context manager around the engines of a run.
+@dataclass
+class Loaded:
+    """A fleet in its places: its actors, and the engines behind them with what each holds."""
 
-    Raises:
-        PlacementError: the engines do not fit on the cluster by the deadline.
-        EngineError: an engine failed to load.
-    """
+    fleet: Fleet
+    seats: list[Seat] = field(default_factory=list)
+    actors: list[Any] = field(default_factory=list)
+    engines: dict[int, tuple[Any, Capacity]] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Give the places back; the engines' processes end with it."""
+        for actor in self.actors:
+            ray.kill(actor)
+        release(self.seats)
+
+
+class Session:
+    """An async context manager around the engines of a job, which `use` loads."""
 
     def __init__(
         self,
-        policy: Fleet,
-        reward: Fleet | None,
         *,
         placement_s: float = 120.0,
         load_s: float = 1800.0,
         revival_s: float = 300.0,
         attempts: int = 3,
     ) -> None:
-        self.fleets = {"policy": policy} | ({"prm": reward} if reward else {})
         self.placement_s = placement_s
         self.load_s = load_s
         self.revival_s = revival_s
         self.attempts = attempts
-        self.seats: list[Seat] = []
-        self.actors: list[Any] = []
+        self.loaded: dict[str, Loaded] = {}
+        self._pools: list[PolicyPool | RewardPool] = []
 
     async def __aenter__(self) -> Self:
-        replicas = [
-            (role, fleet) for role, fleet in self.fleets.items() for _ in range(fleet.replicas)
-        ]
-        self.seats = await reserve(
-            [(role, fleet.place) for role, fleet in replicas], self.placement_s
-        )
-        try:
-            loaded = await self._load(replicas)
-        except EngineError as error:
-            self.close()
-            raise type(error)(f"an engine failed to load: {error}") from None
-        except BaseException:
-            self.close()
-            raise
-        policies = [(engine, held) for role, engine, held in loaded if role == "policy"]
-        rewards = [engine for role, engine, _ in loaded if role == "prm"]
-        self.capacity = Capacity(
-            sum(held.sequences for _, held in policies), sum(held.kv_tokens for _, held in policies)
-        )
-        options: dict[str, Any] = {"attempts": self.attempts, "revival_s": self.revival_s}
-        self.policies = PolicyPool([engine for engine, _ in policies], **options)
-        self.rewards = RewardPool(rewards, **options) if rewards else None
-        self.engines = Engines(self.policies, self.rewards)
         return self
 
-    async def _load(self, replicas: list[tuple[str, Fleet]]) -> list[tuple[str, Any, Capacity]]:
-        """Start every replica in its place: role, engine and what it holds, in order."""
-        lanes: dict[Any, list[int]] = defaultdict(list)
-        for at, (_, fleet) in enumerate(replicas):
-            lanes[self.seats[at].node if fleet.place.shares_a_card else at].append(at)
-        loaded: dict[int, tuple[str, Any, Capacity]] = {}
+    async def use(self, fleets: Mapping[str, Fleet]) -> None:
+        """Have exactly these fleets loaded, "policy" and perhaps "prm". One that is loaded
+        already stays as it is; others give their places back first.
 
-        async def load(lane: list[int]) -> None:
-            for at in lane:
-                role, fleet = replicas[at]
-                engine = self._start(role, fleet, self.seats[at])
-                loaded[at] = (role, engine, await engine.capacity())
+        Raises:
+            PlacementError: the engines do not fit on the cluster by the deadline.
+            EngineError: an engine failed to load.
+        """
+        self._close_pools()
+        for role in [r for r, held in self.loaded.items() if held.fleet != fleets.get(r)]:
+            self.loaded.pop(role).close()
+        fresh = {role: Loaded(fleet) for role, fleet in fleets.items() if role not in self.loaded}
+        try:
+            await self._place(fresh)
+            async with asyncio.timeout(self.load_s):
+                await self._load(fresh)
+        except TimeoutError:
+            for held in fresh.values():
+                held.close()
+            raise EngineError(
+                f"the engines did not load within {self.load_s:g} s; raise cluster.load_s"
+            ) from None
+        except BaseException as error:
+            for held in fresh.values():
+                held.close()
+            if isinstance(error, EngineError):
+                raise type(error)(f"an engine failed to load: {error}") from None
+            raise
+        self.loaded |= fresh
+        self._open_pools()
+
+    async def _place(self, fresh: Mapping[str, Loaded]) -> None:
+        places = [
+            (role, held.fleet.place)
+            for role, held in fresh.items()
+            for _ in range(held.fleet.replicas)
+        ]
+        seats = iter(await reserve(places, self.placement_s)) if places else iter(())
+        for held in fresh.values():
+            held.seats = [next(seats) for _ in range(held.fleet.replicas)]
+
+    async def _load(self, fresh: Mapping[str, Loaded]) -> None:
+        """Start every replica in its seat; those that share a card on a node take turns."""
+        lanes: dict[Any, list[tuple[str, int]]] = defaultdict(list)
+        for role, held in fresh.items():
+            for at, seat in enumerate(held.seats):
+                shared = held.fleet.place.shares_a_card
+                lanes[seat.node if shared else (role, at)].append((role, at))
+
+        async def load(lane: list[tuple[str, int]]) -> None:
+            for role, at in lane:
+                engine = self._start(role, fresh[role], at)
+                fresh[role].engines[at] = (engine, await engine.capacity())
 
         await together(load(lane) for lane in lanes.values())
-        return [loaded[at] for at in range(len(replicas))]
 
-    def _start(self, role: str, fleet: Fleet, seat: Seat) -> Any:
+    def _start(self, role: str, held: Loaded, at: int) -> Any:
+        place, seat = held.fleet.place, held.seats[at]
         handle = (
             ray.remote(EngineActor)
             .options(
-                num_cpus=fleet.place.cpus,
-                num_gpus=fleet.place.actor_gpus,
+                num_cpus=place.cpus,
+                num_gpus=place.actor_gpus,
                 max_restarts=-1,
                 max_concurrency=CALLS_AT_ONCE,
                 scheduling_strategy=PlacementGroupSchedulingStrategy(
                     seat.group,
                     placement_group_bundle_index=seat.bundle,
-                    placement_group_capture_child_tasks=fleet.place.nodes > 1,
+                    placement_group_capture_child_tasks=place.nodes > 1,
                 ),
-                runtime_env={"env_vars": environment(fleet.device)},
+                runtime_env={"env_vars": environment(held.fleet.device)},
             )
-            .remote(fleet.spec)
+            .remote(held.fleet.spec)
         )
-        self.actors.append(handle)
+        held.actors.append(handle)
         return (RemotePolicy if role == "policy" else RemoteReward)(handle, self.revival_s)
+
+    def _open_pools(self) -> None:
+        found = {
+            role: [held.engines[at] for at in sorted(held.engines)]
+            for role, held in self.loaded.items()
+        }
+        options: dict[str, Any] = {"attempts": self.attempts, "revival_s": self.revival_s}
+        self.capacity = Capacity(
+            sum(capacity.sequences for _, capacity in found["policy"]),
+            sum(capacity.kv_tokens for _, capacity in found["policy"]),
+        )
+        self.policies = PolicyPool([engine for engine, _ in found["policy"]], **options)
+        self.rewards = (
+            RewardPool([engine for engine, _ in found["prm"]], **options)
+            if "prm" in found
+            else None
+        )
+        self._pools = [self.policies, *([self.rewards] if self.rewards else [])]
+        self.engines = Engines(self.policies, self.rewards)
+
+    def _close_pools(self) -> None:
+        for pool in self._pools:
+            pool.close()
+        self._pools = []
+
+    @property
+    def actors(self) -> list[Any]:
+        """The actors of all engines, the policy's first."""
+        return [actor for held in self.loaded.values() for actor in held.actors]
 
     async def __aexit__(
         self,
@@ -155,13 +213,7 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.policies.close()
-        if self.rewards:
-            self.rewards.close()
-        self.close()
-
-    def close(self) -> None:
-        """Give the engines' places back; their processes end with it."""
-        for actor in self.actors:
-            ray.kill(actor)
-        release(self.seats)
+        self._close_pools()
+        for held in self.loaded.values():
+            held.close()
+        self.loaded = {}

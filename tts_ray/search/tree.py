@@ -29,6 +29,7 @@ class Ledger:
     """What a whole tree did, summed over its branches."""
 
     ended: list[Path] = field(default_factory=list)
+    question_tokens: int = 0
     policy_usage: Usage = NO_USAGE
     reward_usage: Usage = NO_USAGE
     leases: list[LeasedPolicy | LeasedReward] = field(default_factory=list)
@@ -108,6 +109,8 @@ class Tree:
             self.problem, [path for path, _ in births], seeds, self.sampling, whole=whole
         )
         self.ledger.policy_usage += usage
+        if not any(path.steps for path, _ in births):
+            self.ledger.question_tokens = usage.prompt_tokens // len(births)
         children = [
             path.extend(steps, child)
             for (path, child), steps in zip(births, proposals, strict=True)

