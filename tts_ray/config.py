@@ -8,10 +8,10 @@ omegaconf: nothing past this module sees a config node.
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from omegaconf import MISSING, OmegaConf
@@ -21,6 +21,11 @@ from tts_ray.errors import ConfigError
 from tts_ray.search.registry import SEARCHES, make_search, parameters, suggest
 from tts_ray.search.search import Search
 from tts_ray.types import Sampling
+
+T = TypeVar("T")
+
+REQUIRED: Any = MISSING
+"""The default of a setting without one."""
 
 GROUPS = ("policy", "prm", "dataset", "search")
 BUDGETS = [4, 16, 64]
@@ -143,27 +148,42 @@ class RunConfig:
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def load_config(arguments: Sequence[str], configs: Path) -> RunConfig:
-    """Merge `arguments` (YAML files, group choices, dotted overrides) into a checked config.
+def load_config(arguments: Sequence[str | Mapping[str, Any]], configs: Path) -> RunConfig:
+    """Merge `arguments` (YAML files, group choices, dotted overrides; or the values themselves)
+    into a checked config.
 
     Raises:
         ConfigError: a file, key or value is wrong; the message says which and what would fit.
+    """
+    config = merge(arguments, configs, RunConfig, with_defaults)
+    check(config)
+    return config
+
+
+def merge(
+    arguments: Sequence[str | Mapping[str, Any]],
+    configs: Path,
+    schema: type[T],
+    complete: Callable[[Any], Any] = lambda merged: merged,
+) -> T:
+    """Merge `arguments` left to right, `complete` what they leave open, and type the result.
+
+    Raises:
+        ConfigError: a file, key or value is wrong.
     """
     merged: Any = OmegaConf.create({})
     try:
         for argument in arguments:
             merged = OmegaConf.merge(merged, fragment(argument, configs, merged))
-        merged = with_defaults(merged)
         # A null group is "not used"; the schema would read it as one to fill in.
-        typed = OmegaConf.merge(OmegaConf.structured(RunConfig), schema_free(merged))
+        typed = OmegaConf.merge(OmegaConf.structured(schema), schema_free(complete(merged)))
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         key = f"{error.full_key}: " if error.full_key else ""
         raise ConfigError(f"{key}{str(error).splitlines()[0]}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"not YAML: {' '.join(str(error).split())}") from None
-    assert isinstance(config, RunConfig)
-    check(config)
+    assert isinstance(config, schema)
     return config
 
 
@@ -194,8 +214,10 @@ def schema_free(merged: Any) -> Any:
     return OmegaConf.create(OmegaConf.to_container(merged, resolve=True))
 
 
-def fragment(argument: str, configs: Path, merged: Any) -> Any:
-    """What one command-line argument adds."""
+def fragment(argument: str | Mapping[str, Any], configs: Path, merged: Any) -> Any:
+    """What one argument adds."""
+    if not isinstance(argument, str):
+        return expand_groups(OmegaConf.create(dict(argument)), configs)
     if argument.endswith((".yaml", ".yml")) and "=" not in argument:
         if not Path(argument).is_file():
             raise ConfigError(f"no config file {argument!r}")

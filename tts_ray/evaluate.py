@@ -17,9 +17,10 @@ from tts_ray.search.tree import Tree
 from tts_ray.types import Candidate, Path, Problem, Record, Sampling
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """One search on one problem, and how it samples."""
+    """One search on one problem, and how it samples. Equal to itself alone: two runs may ask for
+    the same."""
 
     problem: Problem
     search: Search

@@ -9,7 +9,7 @@ from tts_ray.admission import Admission
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EngineError, PlacementError
-from tts_ray.evaluate import Trial, evaluate
+from tts_ray.evaluate import Trial, evaluate, solve
 from tts_ray.runtime.placement import Place
 from tts_ray.runtime.session import Fleet, Session
 from tts_ray.search.registry import make_search
@@ -118,19 +118,24 @@ def test_an_engine_that_cannot_load_is_an_error_that_says_why():
         run(Fleet(spec, **TINY), None)
 
 
-def test_models_that_come_again_stay_loaded_and_others_make_room():
+def test_models_that_come_again_stay_loaded_and_others_take_their_seats():
     reward = Fleet(ScriptedRewardSpec(), **TINY)
-    other = ScriptedPolicySpec(depth=5)
+    problem = PROBLEMS[0]
 
     async def go():
         async with Session() as session:
             await session.use({"policy": Fleet(ScriptedPolicySpec(), **TINY), "prm": reward})
-            before = session.actors
-            await session.use({"policy": Fleet(other, **TINY), "prm": reward})
-            after = session.actors
-            assert set(before) & set(after) == {before[1]}
-            await session.use({"policy": Fleet(other, **TINY)})
-            assert session.actors == [actor for actor in after if actor is not before[1]]
-            assert session.rewards is None
+            (_, prm), seats = session.actors, session.loaded["policy"].seats
+            await session.use({"policy": Fleet(ScriptedPolicySpec(5), **TINY), "prm": reward})
+            assert session.actors[1] is prm
+            assert session.loaded["policy"].seats == seats
+            trial = Trial(problem, SEARCHES[0], Sampling(), 0)
+            record = await solve(trial, session.engines)
+            assert {len(each.path.steps) for each in record.candidates} == {5}
+            assert all(each.path.scores for each in record.candidates)
+            wider = Fleet(ScriptedPolicySpec(5), 2, **TINY)
+            await session.use({"policy": wider, "prm": reward})
+            assert len(session.actors) == 3
+            assert prm not in session.actors
 
     asyncio.run(asyncio.wait_for(go(), 120))

@@ -51,6 +51,8 @@ class Cell:
             }
         )
         self.board = Scoreboard(total=len(self.problems) * len(self.searches))
+        self.rate: float | None = None
+        """Tokens per second that its engines generated, once they have."""
         self._tracker: Tracker | None = None
 
     def __enter__(self) -> Self:

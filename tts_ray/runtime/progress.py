@@ -84,6 +84,12 @@ class RunProgress:
         return sum((board.work for board in self.boards), Work())
 
     @property
+    def rate(self) -> float:
+        """Tokens that the policy generated per second since the boards are shown."""
+        before = self.before[1].policy.generated_tokens
+        return (self.work.policy.generated_tokens - before) / self.elapsed
+
+    @property
     def elapsed(self) -> float:
         return max(time.monotonic() - self.started, 1e-9)
 
@@ -94,9 +100,8 @@ class RunProgress:
         if score and score.headline is not None:
             words.append(f"{search.partition(',')[0].rstrip(')')}) {score.headline:.1%}")
         work, before = self.work, self.before[1]
-        generated = work.policy.generated_tokens - before.policy.generated_tokens
         judged = work.reward.computed_tokens - before.reward.computed_tokens
-        words.append(f"policy {generated / self.elapsed:.0f} tok/s")
+        words.append(f"policy {self.rate:.0f} tok/s")
         words.append(f"PRM {judged / self.elapsed:.0f} tok/s")
         words.append(f"cache {hit_rate(work.policy + work.reward):.0%}")
         if self.failed:

@@ -5,7 +5,6 @@ trials - finished -> evaluate -> cell: grade, Parquet, board, W&B
 """
 
 import asyncio
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -71,8 +70,7 @@ async def run_cells(
     limits = {k: v for k, v in asdict(first.cluster).items() if k not in ("address", "gpu_gib")}
     failures: dict[str, str] = {}
     async with Session(**limits) as session, Grader(**asdict(first.grading)) as grader:
-        for _, found in itertools.groupby(cells, key=lambda cell: models_of(cell.config)):
-            group = list(found)
+        for group in groups(cells):
             if stop():
                 break
             try:
@@ -86,14 +84,24 @@ async def run_cells(
     return failures
 
 
-def models_of(config: RunConfig) -> dict[str, Any]:
-    """What two cells must have in common to use the same engines."""
-    return {role: asdict(model) for role, model in config.models().items()}
+def groups(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Neighbours that the same engines serve: their models are those of one of them, or some."""
+    found: list[list[Cell]] = []
+    models: dict[str, Any] = {}
+    for cell in cells:
+        mine = {role: asdict(model) for role, model in cell.config.models().items()}
+        if found and all(models.get(role, model) == model for role, model in mine.items()):
+            found[-1].append(cell)
+            models |= mine
+        else:
+            found.append([cell])
+            models = mine
+    return found
 
 
 async def load_models(session: Session, group: Sequence[Cell], console: Console) -> None:
     """Load what a group of cells needs, but for what is loaded already."""
-    config = group[0].config
+    config = max((cell.config for cell in group), key=lambda config: len(config.models()))
     made = plan(config, cards(config.cluster.gpu_gib))
     names = " and ".join(model.name for model in config.models().values())
     console.print(f"loading {names}", highlight=False)
@@ -105,7 +113,8 @@ async def run_group(
 ) -> None:
     """Evaluate the trials of cells that share their engines, without a barrier between cells."""
     homes = {trial: cell for cell in group for trial in cell.trials}
-    with RunProgress([cell.board for cell in group], console) as progress:
+    boards = [cell.board for cell in group]
+    with RunProgress(boards, console) as progress:
 
         async def keep(trial: Trial, record: Record) -> None:
             await homes[trial].keep(record, grader)
@@ -113,6 +122,8 @@ async def run_group(
 
         admission = Admission(session.capacity.sequences, session.capacity.kv_tokens)
         await evaluate(until(stop, homes), session.engines, admission, keep)
+        for cell in group:
+            cell.rate = progress.rate
 
 
 def until(stop: Stop, trials: dict[Trial, Cell]) -> Iterator[Trial]:

@@ -66,18 +66,22 @@ def connect(address: str | None) -> None:
 
 @dataclass
 class Loaded:
-    """A fleet in its places: its actors, and the engines behind them with what each holds."""
+    """A fleet in its seats: its actors, and the engines behind them with what each holds."""
 
     fleet: Fleet
-    seats: list[Seat] = field(default_factory=list)
+    seats: list[Seat]
     actors: list[Any] = field(default_factory=list)
     engines: dict[int, tuple[Any, Capacity]] = field(default_factory=dict)
 
-    def close(self) -> None:
-        """Give the places back; the engines' processes end with it."""
+    def sits_as(self, fleet: Fleet) -> bool:
+        """Whether another fleet fits its seats."""
+        mine = (self.fleet.replicas, self.fleet.place)
+        return mine == (fleet.replicas, fleet.place)
+
+    def stop(self) -> None:
+        """End the engines' processes; the seats stay reserved."""
         for actor in self.actors:
             ray.kill(actor)
-        release(self.seats)
 
 
 class Session:
@@ -102,45 +106,54 @@ class Session:
         return self
 
     async def use(self, fleets: Mapping[str, Fleet]) -> None:
-        """Have exactly these fleets loaded, "policy" and perhaps "prm". One that is loaded
-        already stays as it is; others give their places back first.
+        """Have these fleets loaded, "policy" and perhaps "prm". What is loaded already stays as it
+        is, and another model of the same shape takes over its seats; if a fleet needs other
+        seats, all are given back first and placed anew together.
 
         Raises:
             PlacementError: the engines do not fit on the cluster by the deadline.
             EngineError: an engine failed to load.
         """
         self._close_pools()
-        for role in [r for r, held in self.loaded.items() if held.fleet != fleets.get(r)]:
-            self.loaded.pop(role).close()
-        fresh = {role: Loaded(fleet) for role, fleet in fleets.items() if role not in self.loaded}
         try:
-            await self._place(fresh)
+            if not all(
+                role in self.loaded and self.loaded[role].sits_as(fleet)
+                for role, fleet in fleets.items()
+            ):
+                self.close()
+                await self._place(fleets)
+            fresh = {
+                role: held
+                for role, held in self.loaded.items()
+                if role in fleets and (held.fleet != fleets[role] or not held.actors)
+            }
+            for role, held in fresh.items():
+                held.stop()
+                self.loaded[role] = fresh[role] = Loaded(fleets[role], held.seats)
             async with asyncio.timeout(self.load_s):
                 await self._load(fresh)
         except TimeoutError:
-            for held in fresh.values():
-                held.close()
+            self.close()
             raise EngineError(
                 f"the engines did not load within {self.load_s:g} s; raise cluster.load_s"
             ) from None
-        except BaseException as error:
-            for held in fresh.values():
-                held.close()
-            if isinstance(error, EngineError):
-                raise type(error)(f"an engine failed to load: {error}") from None
+        except EngineError as error:
+            self.close()
+            raise type(error)(f"an engine failed to load: {error}") from None
+        except BaseException:
+            self.close()
             raise
-        self.loaded |= fresh
         self._open_pools()
 
-    async def _place(self, fresh: Mapping[str, Loaded]) -> None:
+    async def _place(self, fleets: Mapping[str, Fleet]) -> None:
         places = [
-            (role, held.fleet.place)
-            for role, held in fresh.items()
-            for _ in range(held.fleet.replicas)
+            (role, fleet.place) for role, fleet in fleets.items() for _ in range(fleet.replicas)
         ]
-        seats = iter(await reserve(places, self.placement_s)) if places else iter(())
-        for held in fresh.values():
-            held.seats = [next(seats) for _ in range(held.fleet.replicas)]
+        seats = iter(await reserve(places, self.placement_s))
+        self.loaded = {
+            role: Loaded(fleet, [next(seats) for _ in range(fleet.replicas)])
+            for role, fleet in fleets.items()
+        }
 
     async def _load(self, fresh: Mapping[str, Loaded]) -> None:
         """Start every replica in its seat; those that share a card on a node take turns."""
@@ -214,6 +227,11 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self._close_pools()
+        self.close()
+
+    def close(self) -> None:
+        """End all engines and give their places back."""
         for held in self.loaded.values():
-            held.close()
+            held.stop()
+        release([seat for held in self.loaded.values() for seat in held.seats])
         self.loaded = {}

@@ -32,9 +32,14 @@ class Search(ABC):
                 )
 
     @property
+    def settings(self) -> dict[str, int | str]:
+        """All its parameters."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
     def key(self) -> str:
         """Its name with all its parameters: what records and resumed runs know it by."""
-        settings = ",".join(f"{field.name}={getattr(self, field.name)}" for field in fields(self))
+        settings = ",".join(f"{key}={value}" for key, value in self.settings.items())
         return f"{self.name}({settings})"
 
     def sampling(self, base: Sampling) -> Sampling:

@@ -1,0 +1,117 @@
+"""What a sweep will take, from a pilot on a few problems of every method's smallest budget.
+
+Tokens grow in proportion to the budget N (each method has N candidates per depth), which is the
+one assumption; their interval is the pilot's bootstrap interval over problems. Time assumes the
+pilot's rate, which a full batch only betters: the finish time is an upper estimate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from rich.table import Table
+
+from tts_ray.analysis.metrics import bootstrap_interval
+from tts_ray.analysis.outcomes import Outcome
+from tts_ray.analysis.stored import stored_outcomes
+from tts_ray.evaluate import Trial
+from tts_ray.flops import flops
+from tts_ray.runtime.cell import Cell
+
+
+def family(cell: Cell) -> str:
+    """Cells that differ in the budget alone."""
+    config = cell.config
+    models = [asdict(model) for model in config.models().values()]
+    return repr((models, config.dataset, config.search["name"], config.search.get("m")))
+
+
+def pilot_trials(cell: Cell, cells: Sequence[Cell], problems: int) -> list[Trial]:
+    """The first problems of a cell that is the smallest of its family; none of another."""
+    smallest = min((c for c in cells if family(c) == family(cell)), key=lambda c: budget(c))
+    if cell is not smallest:
+        return []
+    total = len(cell.problems)
+    count = min(problems, total)
+    wanted = {cell.problems[at * total // count].id for at in range(count)}
+    return [trial for trial in cell.trials if trial.problem.id in wanted]
+
+
+def budget(cell: Cell) -> int:
+    """The budget of a cell, which has one search."""
+    (search,) = cell.searches
+    return search.n
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is left of one cell: searches, tokens to generate with their interval, FLOPs, seconds;
+    None where the pilot of its family came to nothing."""
+
+    cell: Cell
+    tokens: tuple[float, float, float] | None = None
+    flops: float = 0.0
+    seconds: float = 0.0
+
+
+def forecast(cell: Cell, pilots: Sequence[Cell]) -> Forecast:
+    """From the outcomes of the pilot of the cell's family."""
+    pilot = next(p for p in pilots if family(p) == family(cell))
+    outcomes = stored_outcomes(pilot.directory.path)
+    if not outcomes or pilot.rate is None:
+        return Forecast(cell)
+    per_problem = [outcome.policy_usage.generated_tokens for outcome in outcomes]
+    scale = budget(cell) / budget(pilot) * cell.owed
+    mean = sum(per_problem) / len(per_problem)
+    low, high = bootstrap_interval(per_problem)
+    return Forecast(
+        cell,
+        (mean * scale, low * scale, high * scale),
+        mean_flops(outcomes, pilot) * scale,
+        mean * scale / pilot.rate,
+    )
+
+
+def mean_flops(outcomes: Sequence[Outcome], cell: Cell) -> float:
+    """FLOPs per problem, executed if that can be counted, else by the paper's convention."""
+    counted = [flops(outcome.work, cell.sizes) for outcome in outcomes]
+    return sum(each.get("executed", each["paper"]) for each in counted) / len(counted)
+
+
+def forecast_table(cells: Sequence[Cell], gpus: float) -> Table:
+    """A row for each cell with searches left, and their sum; `gpus` are held meanwhile."""
+    pilots = sorted(cells, key=budget)
+    rows = [forecast(cell, pilots) for cell in cells if cell.owed]
+    table = Table(title="what is left of the sweep, from its pilot")
+    table.add_column("cell")
+    for column in ("searches", "Mtokens [95 %]", "FLOPs", "hours", "GPU-hours"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        name = row.cell.directory.path.name
+        if row.tokens is None:
+            table.add_row(name, str(row.cell.owed), "pilot failed")
+            continue
+        table.add_row(name, str(row.cell.owed), *amounts(row.tokens, row.flops, row.seconds, gpus))
+    known = [row for row in rows if row.tokens is not None]
+    sums = [sum(row.tokens[at] for row in known if row.tokens) for at in range(3)]
+    seconds = sum(row.seconds for row in known)
+    total = amounts((sums[0], sums[1], sums[2]), sum(r.flops for r in known), seconds, gpus)
+    table.add_section()
+    table.add_row("all", str(sum(row.cell.owed for row in rows)), *total)
+    finish = datetime.now() + timedelta(seconds=seconds)
+    table.caption = f"finished by {finish:%Y-%m-%d %H:%M} if begun now and not interrupted"
+    return table
+
+
+def amounts(
+    tokens: tuple[float, float, float], flops: float, seconds: float, gpus: float
+) -> list[str]:
+    """The cells of a row."""
+    mean, low, high = (count / 1e6 for count in tokens)
+    hours = seconds / 3600
+    return [
+        f"{mean:.3g} [{low:.3g}, {high:.3g}]",
+        f"{flops:.3g}",
+        f"{hours:.3g}",
+        f"{hours * gpus:.3g}",
+    ]

@@ -1,0 +1,116 @@
+"""A sweep as a job: open its cells, plan it or run it, stop at its limits."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cached_property
+
+from rich.console import Console
+
+from tts_ray.config import RunConfig
+from tts_ray.flops import flops
+from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.forecast import forecast_table, pilot_trials
+from tts_ray.runtime.placement import cards
+from tts_ray.runtime.plan import plan
+from tts_ray.runtime.run import check_pair, run_cells
+from tts_ray.sweep import Limits, SweepConfig
+
+DONE, FAILED, LIMITED = 0, 1, 3
+
+
+def run_sweep(
+    sweep: SweepConfig, configs: Sequence[RunConfig], console: Console, *, pilot: int | None
+) -> int:
+    """Do what is left of a sweep; with `pilot`, that many problems of the smallest budgets only,
+    and print what the rest takes. Returns the exit code.
+
+    Raises:
+        TtsError: the sweep cannot start or go on.
+    """
+    with ExitStack() as opened:
+        cells = [opened.enter_context(Cell(config)) for config in configs]
+        done, total = sum(c.board.done for c in cells), sum(c.board.total for c in cells)
+        console.print(
+            f"{len(cells)} cells, {done} of {total} searches already done; results in {sweep.run}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if pilot is not None:
+            for cell in cells:
+                cell.trials = pilot_trials(cell, cells, pilot)
+        todo = [cell for cell in cells if cell.trials]
+        for cell in todo:
+            check_pair(cell.config)
+        meter = Meter(sweep.limits, cells)
+        failures = asyncio.run(run_cells(todo, console, stop=meter.is_over)) if todo else {}
+        if pilot is not None:
+            console.print(forecast_table(cells, meter.gpus))
+            return FAILED if failures else DONE
+        return report(cells, failures, meter, console)
+
+
+def report(
+    cells: Sequence[Cell], failures: dict[str, str], meter: "Meter", console: Console
+) -> int:
+    """Say what is not done and why; the exit code."""
+    for run, reason in failures.items():
+        console.print(f"{run}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    owed = {cell.config.run: cell.owed for cell in cells if cell.owed}
+    if not owed:
+        return DONE
+    if meter.reached:
+        console.print(
+            f"stopped at {meter.reached}; {sum(owed.values())} searches are left. "
+            f"Raise the limit and run the same command to go on",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return LIMITED
+    console.print(
+        f"{sum(owed.values())} searches in {len(owed)} cells are not done; "
+        f"run the same command to retry",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return FAILED
+
+
+class Meter:
+    """Watches the limits of a sweep; asked before each trial."""
+
+    def __init__(self, limits: Limits, cells: Sequence[Cell]) -> None:
+        self.limits = limits
+        self.cells = cells
+        self.began = time.monotonic()
+        self.reached = ""
+
+    def is_over(self) -> bool:
+        """Whether a limit is reached."""
+        if self.limits.gpu_hours is not None and self.gpu_hours >= self.limits.gpu_hours:
+            self.reached = f"limits.gpu_hours={self.limits.gpu_hours:g}"
+        if self.limits.flops is not None and self.flops >= self.limits.flops:
+            self.reached = f"limits.flops={self.limits.flops:g}"
+        return bool(self.reached)
+
+    @property
+    def gpu_hours(self) -> float:
+        """GPUs of the largest cell times the hours since the job began."""
+        return self.gpus * (time.monotonic() - self.began) / 3600
+
+    @cached_property
+    def gpus(self) -> float:
+        """The most GPUs that a cell holds. Asks the cluster, so it must be connected."""
+        return max(
+            plan(cell.config, cards(cell.config.cluster.gpu_gib)).gpus(cell.config)
+            for cell in self.cells
+        )
+
+    @property
+    def flops(self) -> float:
+        """FLOPs executed so far, by all jobs of the sweep."""
+        return sum(
+            found.get("executed", found["paper"])
+            for found in (flops(cell.board.work, cell.sizes) for cell in self.cells)
+        )

@@ -1,0 +1,149 @@
+"""A sweep: grids of policies, PRMs, datasets, searches, budgets and seeds, as cells.
+
+A cell is one search at one budget on one dataset with one policy, one PRM and one seed: a run
+directory of its own, so that a cell can be added, resumed or fail alone. A method whose candidates
+are i.i.d. is one cell at its largest budget, which holds the smaller ones; a best-of-N pool holds
+majority voting too, so that is no cell beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tts_ray.config import REQUIRED, RunConfig, load_config, merge, searches
+from tts_ray.errors import ConfigError
+from tts_ray.search.registry import SEARCHES
+from tts_ray.search.search import Search
+
+NO_PRM: list[str | None] = [None]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every combination of its parts."""
+
+    policies: list[str] = REQUIRED
+    datasets: list[str] = REQUIRED
+    prms: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=lambda: [0])
+    search: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a job stops by itself, to be resumed: GPU-hours of this job (places held, times
+    hours), and FLOPs executed in the whole sweep."""
+
+    gpu_hours: float | None = None
+    flops: float | None = None
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """A sweep. `base` holds settings of every cell: sampling, dataset, cluster, wandb, ..."""
+
+    run: str = REQUIRED
+    """The directory of the cells' run directories."""
+    grids: list[Grid] = REQUIRED
+    base: dict[str, Any] = field(default_factory=dict)
+    limits: Limits = Limits()
+
+
+def load_sweep(arguments: Sequence[str], configs: Path) -> tuple[SweepConfig, list[RunConfig]]:
+    """A sweep and its cells, those that share models together.
+
+    Raises:
+        ConfigError: a file, key, name or value is wrong.
+    """
+    sweep = merge(arguments, configs, SweepConfig)
+    found = [cell for grid in sweep.grids for cell in cells_of(grid, sweep, configs)]
+    if not found:
+        raise ConfigError("the sweep has no cells; name policies, datasets and searches")
+    cells = {cell.run: cell for cell in found}
+    return sweep, ordered(largest_pools(list(cells.values())))
+
+
+def largest_pools(cells: list[RunConfig]) -> list[RunConfig]:
+    """The cells but for a pool of which another grid has a larger one: that holds it."""
+
+    def family(cell: RunConfig) -> str:
+        apart = {"search", "run"}
+        names = {k: v for k, v in cell.identity().items() if k not in apart}
+        return repr((names, cell.search["name"]))
+
+    largest: dict[str, int] = {}
+    for cell in cells:
+        if SEARCHES[cell.search["name"]].pools:
+            largest[family(cell)] = max(largest.get(family(cell), 0), cell.search["n"])
+    return [cell for cell in cells if cell.search["n"] >= largest.get(family(cell), 0)]
+
+
+def cells_of(grid: Grid, sweep: SweepConfig, configs: Path) -> list[RunConfig]:
+    """The cells of one grid."""
+    found = []
+    for policy in grid.policies:
+        for prm in grid.prms or NO_PRM:
+            for dataset in grid.datasets:
+                chosen = {"policy": policy, "prm": prm, "dataset": dataset}
+                parts = [f"{key}={value}" for key, value in chosen.items() if value]
+                whole = load_config(
+                    [*parts, sweep.base, {"search": grid.search} if grid.search else {}], configs
+                )
+                for search in distinct(searches(whole), scored=prm is not None):
+                    for seed in grid.seeds:
+                        found.append(
+                            cell_of(parts, search, seed, chosen, sweep=sweep, configs=configs)
+                        )
+    return found
+
+
+def distinct(found: Sequence[Search], *, scored: bool) -> list[Search]:
+    """The searches but for a majority vote that a best-of-N pool of at least its size holds."""
+    pools = [search.n for search in found if search.name == "best_of_n" and scored]
+    largest = max(pools, default=0)
+    return [s for s in found if not (s.name == "majority" and s.n <= largest)]
+
+
+def cell_of(
+    parts: Sequence[str],
+    search: Search,
+    seed: int,
+    chosen: Mapping[str, str | None],
+    *,
+    sweep: SweepConfig,
+    configs: Path,
+) -> RunConfig:
+    """The configuration of one cell, in a directory named after it."""
+    settings = {"name": search.name} | search.settings
+    prm = chosen["prm"] if SEARCHES[search.name].uses_reward else None
+    # A search that scores nothing needs no PRM in its identity: one pool for every PRM.
+    named = [chosen["policy"], prm, chosen["dataset"], slug(search), f"seed{seed}"]
+    name = "--".join(part for part in named if part)
+    own = {"search": settings, "seed": seed, "run": f"{sweep.run}/{name}"}
+    wandb = {"wandb": {"group": Path(sweep.run).name}}
+    kept = [part for part in parts if prm or not part.startswith("prm=")]
+    return load_config([*kept, wandb, sweep.base, own], configs)
+
+
+def slug(search: Search) -> str:
+    """E.g. "beam_search-n16-m4": the name and what is not the default."""
+    plain = type(search)()
+    changed = {k: v for k, v in search.settings.items() if k == "n" or v != plain.settings[k]}
+    return "-".join([search.name, *(f"{key}{value}" for key, value in changed.items())])
+
+
+def ordered(cells: list[RunConfig]) -> list[RunConfig]:
+    """Cells by policy and then by PRM, in order of first appearance, so that as little as possible
+    is loaded again; those without a PRM beside the first one of their policy."""
+
+    def names(role: str) -> list[str | None]:
+        return list(dict.fromkeys(getattr(getattr(cell, role), "name", None) for cell in cells))
+
+    policies, prms = names("policy"), names("prm")
+
+    def rank(cell: RunConfig) -> tuple[int, int]:
+        prm = prms.index(cell.prm.name) if cell.prm else -1
+        return policies.index(cell.policy.name), prm
+
+    return sorted(cells, key=rank)
