@@ -8,6 +8,7 @@ omegaconf: nothing past this module sees a config node.
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tts_ray.errors import ConfigError
 from tts_ray.search.registry import SEARCHES, make_search, parameters, suggest
 from tts_ray.search.search import Search
+from tts_ray.search.strategy import Strategy
 from tts_ray.types import Sampling
 
 T = TypeVar("T")
@@ -28,8 +30,8 @@ REQUIRED: Any = MISSING
 """The default of a setting without one."""
 
 GROUPS = ("policy", "prm", "dataset", "search")
-BUDGETS = [4, 16, 64]
-"""What runs if no budget is named."""
+METHODS, BUDGETS = [name for name in SEARCHES if name != "adaptive"], [4, 16, 64]
+"""What runs if no search or budget is named."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def with_defaults(merged: Any) -> Any:
     if sampling is not None:
         merged.sampling = OmegaConf.merge(sampling, merged.get("sampling") or {})
     if chosen["search"] is None:
-        merged.search = search or {"name": list(SEARCHES), "n": BUDGETS}
+        merged.search = search or {"name": METHODS, "n": BUDGETS}
         if chosen["prm"] is None:
             names = [name for name in merged.search.name if not SEARCHES[name].uses_reward]
             merged.search.name = names
@@ -293,7 +295,33 @@ def searches(config: RunConfig) -> list[Search]:
             mine.pop("n", None)
         if SEARCHES[name].pools and all(type(n) is int for n in mine.get("n", [])):
             mine |= {"n": [max(mine["n"])]} if "n" in mine else {}
+        if "strategy" in mine:
+            mine["strategy"] = [load_strategy(str(file), config) for file in mine["strategy"]]
         for values in itertools.product(*mine.values()):
             search = make_search(name, dict(zip(mine, values, strict=True)))
             found[search.key] = search
     return list(found.values())
+
+
+def load_strategy(file: str, config: RunConfig) -> Strategy:
+    """The strategy of a YAML file; of a file with `rules`, the first that fits the dataset and the
+    policy's size.
+
+    Raises:
+        ConfigError: there is no such file or it is no strategy.
+    """
+    if not Path(file).is_file():
+        raise ConfigError(f"search.strategy={file!r}: no such file")
+    settings = yaml.safe_load(Path(file).read_text())
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{file} is no strategy")
+    if "rules" not in settings:
+        return Strategy.of(settings)
+    for rule in settings["rules"]:
+        small = config.policy.parameters < rule.get("parameters_below", math.inf)
+        if small and rule.get("dataset") in (None, config.dataset.name):
+            return Strategy.of({key: rule[key] for key in ("pilot", "budgets") if key in rule})
+    raise ConfigError(
+        f"{file} has no rule for dataset {config.dataset.name} and a policy of "
+        f"{config.policy.parameters:g} parameters"
+    )

@@ -61,7 +61,7 @@ class BeamSearch(Search):
             raise ConfigError(f"{self.name}: rank={self.rank!r}; choose from {', '.join(SCORINGS)}")
 
     async def __call__(self, tree: Tree) -> list[Path]:
-        first = await tree.expand([Path()], width=self.n)
+        first = await tree.expand([tree.root], width=self.n)
         return await descend(
             tree, first, keep=self.n // self.m, width=self.m, depth=self.depth, rank=self.rank
         )

@@ -24,7 +24,7 @@ class BestOfN(Search):
     n: int = 16
 
     async def __call__(self, tree: Tree) -> list[Path]:
-        paths = await tree.expand([Path()], width=self.n, whole=True)
+        paths = await tree.expand([tree.root], width=self.n, whole=True)
         return [path for path in paths if path.is_complete]
 
 

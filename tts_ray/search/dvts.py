@@ -23,7 +23,7 @@ class Dvts(BeamSearch):
     name: ClassVar[str] = "dvts"
 
     async def __call__(self, tree: Tree) -> list[Path]:
-        first = await tree.expand([Path()], width=self.n)
+        first = await tree.expand([tree.root], width=self.n)
         answers = await together(
             descend(
                 tree.branch(),

@@ -25,5 +25,5 @@ class Greedy(Search):
         return replace(base, temperature=0.0)
 
     async def __call__(self, tree: Tree) -> list[Path]:
-        paths = await tree.expand([Path()], width=1, whole=True)
+        paths = await tree.expand([tree.root], width=1, whole=True)
         return [path for path in paths if path.is_complete]

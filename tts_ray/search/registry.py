@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from tts_ray.errors import ConfigError
+from tts_ray.search.adaptive import Adaptive
 from tts_ray.search.beam_search import BeamSearch
 from tts_ray.search.best_of_n import BestOfN, Majority
 from tts_ray.search.dvts import Dvts
@@ -12,7 +13,7 @@ from tts_ray.search.greedy import Greedy
 from tts_ray.search.search import Search
 
 SEARCHES: dict[str, type[Search]] = {
-    search.name: search for search in (Greedy, Majority, BestOfN, BeamSearch, Dvts)
+    search.name: search for search in (Greedy, Majority, BestOfN, BeamSearch, Dvts, Adaptive)
 }
 
 

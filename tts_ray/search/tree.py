@@ -18,6 +18,9 @@ SLICE = 64
 that a single best-of-512 spreads over idle replicas."""
 
 
+ROOT = Path()
+
+
 def child_seed(run_seed: int, problem_id: str, lineage: Iterable[int]) -> int:
     """A seed in [0, 2**63) for the child that `lineage` names."""
     name = f"{run_seed}/{problem_id}/{'.'.join(map(str, lineage))}"
@@ -50,19 +53,35 @@ class Tree:
         sampling: Sampling,
         seed: int,
         ledger: Ledger | None = None,
+        root: Path = ROOT,
     ) -> None:
         self.problem = problem
         self.sampling = sampling
         self.seed = seed
         self.ledger = Ledger() if ledger is None else ledger
+        self.root = root
         self._policies = policies
         self._rewards = rewards
         self._slices: list[tuple[LeasedPolicy, LeasedReward | None]] = []
 
     def branch(self) -> "Tree":
         """The same tree under leases of its own, for a part that is searched independently."""
+        return self._part(self.root)
+
+    def fork(self, child: int) -> "Tree":
+        """The same tree for a second search from the question on. `child` is a child of the root
+        that no other search has: its place in the lineage makes what grows there distinct."""
+        return self._part(Path(lineage=(*self.root.lineage, child)))
+
+    def _part(self, root: Path) -> "Tree":
         return Tree(
-            self.problem, self._policies, self._rewards, self.sampling, self.seed, self.ledger
+            self.problem,
+            self._policies,
+            self._rewards,
+            self.sampling,
+            self.seed,
+            self.ledger,
+            root,
         )
 
     async def expand(self, paths: Sequence[Path], *, width: int, whole: bool = False) -> list[Path]:
