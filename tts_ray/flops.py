@@ -36,6 +36,12 @@ class Sizes:
     policy: ModelSize
     prm: ModelSize | None = None
 
+    @property
+    def convention(self) -> Convention:
+        """What methods are compared by: "algorithmic", or "paper" where that is all there is."""
+        known = [size.dimensions is not None for size in (self.policy, self.prm) if size]
+        return "algorithmic" if all(known) else "paper"
+
 
 @dataclass(frozen=True, slots=True)
 class Work:

@@ -123,7 +123,8 @@ def cell_of(
     own = {"search": settings, "seed": seed, "run": f"{sweep.run}/{name}"}
     wandb = {"wandb": {"group": Path(sweep.run).name}}
     kept = [part for part in parts if prm or not part.startswith("prm=")]
-    return load_config([*kept, wandb, sweep.base, own], configs)
+    base = {key: value for key, value in sweep.base.items() if prm or key != "prm"}
+    return load_config([*kept, wandb, base, own], configs)
 
 
 def slug(search: Search) -> str:

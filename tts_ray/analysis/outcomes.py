@@ -108,7 +108,11 @@ def search_name(key: str) -> str:
     return key.partition("(")[0]
 
 
+def search_settings(key: str) -> dict[str, str]:
+    """A search's parameters as text, from its key."""
+    return dict(part.split("=") for part in key.partition("(")[2].rstrip(")").split(","))
+
+
 def search_budget(key: str) -> int:
-    """A search's budget n, from its key with parameters."""
-    settings = dict(part.split("=") for part in key.partition("(")[2].rstrip(")").split(","))
-    return int(settings["n"])
+    """A search's budget n, from its key."""
+    return int(search_settings(key)["n"])

@@ -1,0 +1,41 @@
+"""Report a sweep from its Parquet files: tables as Markdown, and a strategy file for each policy.
+
+    python jobs/sweep_report.py runs/pocket-sweep
+
+Writes report.md and strategy-POLICY.yaml into the sweep's directory, and prints the report.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from tts_ray.analysis.compute_optimal import strategy
+from tts_ray.analysis.sweep_report import report, studies
+from tts_ray.errors import TtsError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sweep", type=Path, help="the directory of a sweep")
+    sweep: Path = parser.parse_args().sweep
+    try:
+        found = studies(sweep)
+        text = report(found)
+    except (TtsError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    (sweep / "report.md").write_text(text)
+    for study in found:
+        settings = strategy(study.evidence()).settings()
+        file = sweep / f"strategy-{study.policy}--{study.prm}--{study.dataset}.yaml"
+        file.write_text(yaml.safe_dump(settings, sort_keys=False))
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The sweep as a user runs it, on scripted engines: resumed, extended, limited, failing in part."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tts_ray.results.run_directory import parts, read
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "RAY"))}
+SEARCH = {"name": ["greedy", "best_of_n", "beam_search", "dvts"], "n": [4, 8]}
+BASE = {
+    "dataset": {"limit": 10},
+    "wandb": {"mode": "disabled"},
+    "policy": {"cpus": 0.25},
+    "prm": {"cpus": 0.25},
+}
+GRID = {"policies": ["scripted"], "prms": ["scripted"], "datasets": ["pocket"], "search": SEARCH}
+
+
+def sweep(folder, *arguments, grids=(GRID,), base=BASE):
+    file = folder / "sweep.yaml"
+    run = folder / "sweep"
+    file.write_text(yaml.safe_dump({"run": str(run), "grids": list(grids), "base": base}))
+    done = subprocess.run(
+        [sys.executable, "jobs/sweep.py", str(file), *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT | {"HOME": str(folder), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    return run, done
+
+
+def done_of(run):
+    """Problems done in each cell."""
+    return {
+        path.name: sum(row["error"] is None for row in read(path, ["error"]).to_pylist())
+        for path in sorted(run.iterdir())
+        if path.is_dir()
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    run, done = sweep(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, run
+
+
+def test_every_cell_holds_every_problem_once(finished):
+    _, run = finished
+    assert len(done_of(run)) == 6
+    assert set(done_of(run).values()) == {10}
+
+
+def test_a_new_cell_is_all_that_runs(finished):
+    folder, run = finished
+    before = {path: parts(path) for path in run.iterdir() if path.is_dir()}
+    more = GRID | {"search": SEARCH | {"n": [4, 8, 16]}}
+    _, again = sweep(folder, grids=[more])
+    assert again.returncode == 0, again.stdout + again.stderr
+    new = set(done_of(run)) - {path.name for path in before}
+    assert {name.split("--")[3] for name in new} == {
+        "best_of_n-n16",
+        "beam_search-n16",
+        "dvts-n16",
+    }
+    assert all(parts(path) == there for path, there in before.items())
+
+
+def test_the_report_comes_from_the_files_alone(finished):
+    _, run = finished
+    done = subprocess.run(
+        [sys.executable, "jobs/sweep_report.py", str(run)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cross-validated" in done.stdout
+    (file,) = run.glob("strategy-*.yaml")
+    assert yaml.safe_load(file.read_text())["pilot"] == 4
+
+
+def test_the_plan_runs_a_pilot_of_the_smallest_budgets_only(tmp_path):
+    run, done = sweep(tmp_path, "--plan", "--pilot", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    held = {name.split("--", 2)[2].rsplit("--", 1)[0]: n for name, n in done_of(run).items()}
+    small = {name: n for name, n in held.items() if n}
+    assert set(small.values()) == {2}
+    assert not any("n8" in name for name in small if "best_of_n" not in name)
+    assert "finished by" in done.stdout
+
+
+def test_a_limit_stops_the_sweep_which_goes_on_when_it_is_raised(tmp_path):
+    # more sequences than the engines take at once, so that some problems wait for others
+    wide = GRID | {"search": {"name": "best_of_n", "n": 64}}
+    base = BASE | {"dataset": {"limit": 100}}
+    run, stopped = sweep(tmp_path, "limits.flops=1000", grids=[wide], base=base)
+    assert stopped.returncode == 3, stopped.stdout + stopped.stderr
+    assert "stopped at limits.flops=1000" in stopped.stdout
+    (done,) = done_of(run).values()
+    assert 0 < done < 100
+    _, again = sweep(tmp_path, grids=[wide], base=base)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert set(done_of(run).values()) == {100}
+
+
+def test_models_that_find_no_place_leave_only_their_cells_undone(tmp_path):
+    small = {"policies": ["pocket-xs"], "prms": ["scripted"], "datasets": ["pocket"]}
+    greedy = {"search": {"name": "greedy"}}
+    base = json.loads(json.dumps(BASE)) | {"cluster": {"placement_s": 5}}
+    too_large = {"policies": ["qwen2.5-72b-instruct"]} | greedy
+    grids = [small | greedy | too_large, GRID]
+    run, done = sweep(tmp_path, grids=grids, base=base)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "need 4 GPU" in " ".join(done.stdout.split())
+    held = done_of(run)
+    assert {n for name, n in held.items() if name.startswith("scripted")} == {10}
+    assert {n for name, n in held.items() if name.startswith("qwen")} == {0}

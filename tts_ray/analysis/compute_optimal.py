@@ -1,0 +1,263 @@
+"""Which method is worth its compute, by difficulty: the compute-optimal strategy as a choice.
+
+    theta*(x, R, N) = argmax over methods of E[correct]     (arXiv 2502.06703, reward-aware)
+
+An arm is a method with its M, aggregation and budget; its value on a problem is the chance of a
+correct answer. A strategy gives every difficulty the arm with the largest mean value:
+
+    oracle           difficulty is the problem's pass@1, and the arms are chosen on the problems
+                     they are then measured on, as the paper did: optimistic
+    cross_validated  the same bins, arms chosen on the other folds
+    deployable       difficulty is the label-free estimate of a pilot, in thirds of the training
+                     folds; arms chosen there; the pilot's cost is added
+
+Of equal arms the cheaper one is taken. The choice for a fold sees no outcome of its problems.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tts_ray.analysis.curves import nested_budgets
+from tts_ray.analysis.metrics import Estimate, accuracy, expected_accuracy, pass_at_k
+from tts_ray.analysis.outcomes import Outcome, search_budget, search_name, search_settings
+from tts_ray.flops import Sizes, Work, flops
+from tts_ray.search.registry import SEARCHES
+from tts_ray.search.strategy import METHODS, Route, Strategy, estimate
+from tts_ray.types import pairs_up_to
+
+Rows = NDArray[np.bool_]
+Bins = NDArray[np.intp]
+PILOT = 4
+BEAM_WIDTH = 4
+FOLDS = 5
+EDGES = (0.1, 0.5)
+"""The paper's absolute bins of pass@1: hard below 10 %, medium below 50 %, easy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A method as it may be chosen. `m` is 0 where there are no beams."""
+
+    search: str
+    m: int
+    aggregation: str
+    n: int
+
+    def __str__(self) -> str:
+        beams = f" M={self.m}" if self.m else ""
+        return f"{self.search}{beams} {self.aggregation}"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What every arm did on the same problems: values in [0, 1] and FLOPs, each [problems].
+
+    `pass_at_1` is of `samples` samples of each problem, `looks` the label-free estimate of the
+    first PILOT of them, `pilot_flops` what those cost.
+    """
+
+    problems: tuple[str, ...]
+    values: dict[Arm, NDArray[np.float64]]
+    costs: dict[Arm, NDArray[np.float64]]
+    pass_at_1: NDArray[np.float64]
+    samples: int
+    looks: NDArray[np.float64]
+    pilot_costs: NDArray[np.float64]
+
+    @property
+    def budgets(self) -> list[int]:
+        """The budgets at which there are beams to choose."""
+        return sorted({arm.n for arm in self.values if arm.m})
+
+    def arms(self, n: int) -> list[Arm]:
+        """The arms that a strategy may choose at budget `n`, the cheapest first."""
+        found = [arm for arm in self.values if arm.n == n and arm.search in METHODS]
+        return sorted(found, key=lambda arm: float(self.costs[arm].mean()))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A strategy on every problem: values and FLOPs [problems], and the arm of each bin, one
+    mapping for each fold."""
+
+    name: str
+    values: NDArray[np.float64]
+    costs: NDArray[np.float64]
+    routes: list[dict[int, Arm]] = field(default_factory=list)
+
+    @property
+    def accuracy(self) -> Estimate:
+        return accuracy(self.values)
+
+
+def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
+    """The evidence of one policy, PRM and dataset: outcomes of its cells, every search on the same
+    problems. A pool is an arm at each budget it holds. FLOPs are by `sizes.convention`.
+
+    Raises:
+        ValueError: there is no best-of-N pool, or a search misses problems.
+    """
+    by_search: dict[str, dict[str, Outcome]] = {}
+    for outcome in outcomes:
+        by_search.setdefault(outcome.search, {})[outcome.problem_id] = outcome
+    pools = [key for key in by_search if search_name(key) == "best_of_n"]
+    if not pools:
+        raise ValueError("difficulty and strategy need a best-of-N pool")
+    pool = by_search[max(pools, key=search_budget)]
+    problems = tuple(pool)
+    values: dict[Arm, NDArray[np.float64]] = {}
+    costs: dict[Arm, NDArray[np.float64]] = {}
+    for key, found in by_search.items():
+        if set(found) != set(problems):
+            missing = len(set(problems) - set(found))
+            raise ValueError(f"{key} lacks {missing} of {len(problems)} problems; resume the sweep")
+        mine = [found[problem] for problem in problems]
+        whole = np.array([flops(each.work, sizes)[sizes.convention] for each in mine])
+        root = np.array([flops(root_of(each), sizes)[sizes.convention] for each in mine])
+        n, name = search_budget(key), search_name(key)
+        budgets = nested_budgets(n) if SEARCHES[name].pools else [n]
+        scored = max(mine, key=lambda outcome: len(outcome.aggregations))
+        for aggregation in scored.aggregations:
+            table = np.array([arm_values(each, aggregation, budgets) for each in mine])
+            for at, k in enumerate(budgets):
+                arm = Arm(name, int(search_settings(key).get("m", 0)), aggregation, k)
+                values[arm] = table[:, at]
+                costs[arm] = root + (whole - root) * k / n
+    right = [pass_at_k(*counts(pool[problem]), 1) for problem in problems]
+    some = next(arm for arm in costs if arm.search == "best_of_n" and arm.n == PILOT)
+    return Evidence(
+        problems,
+        values,
+        costs,
+        np.array(right),
+        len(pool[problems[0]].pool.groups),
+        np.array([estimate(pool[problem].pool.step_scores[:PILOT]) for problem in problems]),
+        costs[some],
+    )
+
+
+def root_of(outcome: Outcome) -> Work:
+    """The question alone, which every budget reads once."""
+    tokens = outcome.question_tokens
+    return Work(question_tokens=tokens, question_pairs=pairs_up_to(tokens))
+
+
+def arm_values(outcome: Outcome, aggregation: str, budgets: Sequence[int]) -> list[float]:
+    """The chance of a correct answer at each budget; with one budget, of all kept candidates."""
+    if len(budgets) > 1:
+        return expected_accuracy(outcome.pool, aggregation, budgets)
+    return [float(outcome.right(aggregation))]
+
+
+def counts(outcome: Outcome) -> tuple[int, int]:
+    """Samples of a pool, and how many of them are correct answers."""
+    pool = outcome.pool
+    pairs = zip(pool.correct, pool.groups, strict=True)
+    return len(pool.groups), sum(correct and group is not None for correct, group in pairs)
+
+
+def bins_of(values: NDArray[np.float64], edges: Sequence[float]) -> Bins:
+    """The bin of each value, from 0; an edge belongs to the upper bin."""
+    return np.searchsorted(np.asarray(edges), values, side="right")
+
+
+def choose(evidence: Evidence, n: int, bins: Bins, rows: Rows) -> dict[int, Arm]:
+    """For each bin the arm with the largest mean over the bin's `rows`, the cheapest of equals;
+    over all `rows` where the bin has none."""
+    arms = evidence.arms(n)
+    found = {}
+    for each in np.unique(bins):
+        mine = rows & (bins == each)
+        mine = mine if mine.any() else rows
+        found[int(each)] = max(arms, key=lambda arm: float(evidence.values[arm][mine].mean()))
+    return found
+
+
+def follow(
+    evidence: Evidence, bins: Bins, routes: dict[int, Arm], rows: Rows
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values and FLOPs of the problems `rows` by the arm of their bin."""
+    at = np.flatnonzero(rows)
+    values = np.array([evidence.values[routes[int(bins[i])]][i] for i in at])
+    costs = np.array([evidence.costs[routes[int(bins[i])]][i] for i in at])
+    return values, costs
+
+
+def fixed(evidence: Evidence, arm: Arm) -> Chosen:
+    """One arm for every problem."""
+    return Chosen(str(arm), evidence.values[arm], evidence.costs[arm])
+
+
+def oracle(evidence: Evidence, n: int, edges: Sequence[float] = EDGES) -> Chosen:
+    """Chosen and measured on the same problems."""
+    bins = bins_of(evidence.pass_at_1, edges)
+    rows = np.ones(len(bins), dtype=bool)
+    routes = choose(evidence, n, bins, rows)
+    return Chosen("oracle", *follow(evidence, bins, routes, rows), [routes])
+
+
+def quantile_edges(values: NDArray[np.float64], parts: int) -> list[float]:
+    """Edges of `parts` parts of about equal size; equal edges are one."""
+    inner = np.quantile(values, np.arange(1, parts) / parts)
+    return sorted(set(map(float, inner)))
+
+
+def folds(count: int, parts: int = FOLDS, seed: int = 0) -> list[Rows]:
+    """The test rows of each fold: every problem in one, at random, the same for a seed."""
+    order = np.random.default_rng(seed).permutation(count)
+    parts = min(parts, count)
+    return [np.isin(np.arange(count), order[part::parts]) for part in range(parts)]
+
+
+def cross_validated(evidence: Evidence, n: int, edges: Sequence[float] = EDGES) -> Chosen:
+    """Arms chosen on the other folds; a problem's bin is given."""
+    bins = bins_of(evidence.pass_at_1, edges)
+    return by_folds("cross-validated", evidence, n, lambda train: bins)
+
+
+def deployable(evidence: Evidence, n: int, parts: int = 3) -> Chosen:
+    """Arms and the edges of the label-free estimate chosen on the other folds; nothing of a problem
+    is used but its pilot's scores."""
+
+    def bins(train: Rows) -> Bins:
+        return bins_of(evidence.looks, quantile_edges(evidence.looks[train], parts))
+
+    found = by_folds("deployable", evidence, n, bins)
+    return Chosen(found.name, found.values, found.costs + evidence.pilot_costs, found.routes)
+
+
+def by_folds(name: str, evidence: Evidence, n: int, binned: Callable[[Rows], Bins]) -> Chosen:
+    """A strategy whose routes for each fold come from the others."""
+    values, costs = (np.zeros(len(evidence.problems)) for _ in range(2))
+    routes = []
+    for test in folds(len(evidence.problems)):
+        bins = binned(~test)
+        routes.append(choose(evidence, n, bins, ~test))
+        values[test], costs[test] = follow(evidence, bins, routes[-1], test)
+    return Chosen(name, values, costs, routes)
+
+
+def strategy(evidence: Evidence, parts: int = 3) -> Strategy:
+    """The deployable strategy of all problems, for `search=adaptive`: at each budget the best arm
+    of every third of the label-free estimate; neighbours with the same arm are one route."""
+    edges = quantile_edges(evidence.looks, parts)
+    bins = bins_of(evidence.looks, edges)
+    rows = np.ones(len(bins), dtype=bool)
+    budgets = {}
+    for n in evidence.budgets:
+        chosen = choose(evidence, n, bins, rows)
+        merged: list[tuple[Arm, float]] = []
+        for each, below in enumerate([*edges, np.inf]):
+            arm = chosen.get(each)
+            if arm is None:
+                continue
+            if merged and merged[-1][0] == arm:
+                merged.pop()
+            merged.append((arm, float(below)))
+        budgets[n] = tuple(
+            Route(arm.search, arm.aggregation, arm.m or BEAM_WIDTH, below) for arm, below in merged
+        )
+    return Strategy(PILOT, tuple(sorted(budgets.items())))

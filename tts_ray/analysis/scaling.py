@@ -1,0 +1,105 @@
+"""How accuracy grows with the budget, and where one curve overtakes another.
+
+    log         a + b * log2(N)
+    saturating  c - a * N ** -b,  a, b > 0
+
+The forms are compared by the error of predicting each point from the others. Overtaking is read
+from measured points; its certainty comes from resampling problems, the same ones on both sides.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXPONENTS = np.geomspace(0.02, 3.0, 120)
+DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted form: its name, its parameters, and the root mean square error of leaving one point
+    out, nan with fewer points than it takes."""
+
+    form: str
+    parameters: tuple[float, ...]
+    error: float
+
+    def __str__(self) -> str:
+        if self.form == "log":
+            return "{:.3f} + {:.4f} log2 N".format(*self.parameters)
+        return "{:.3f} - {:.3f} N^-{:.2f}".format(*self.parameters)
+
+
+def fit_log(n: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, ...]:
+    """Least squares of a + b log2 N."""
+    slope, start = np.polyfit(np.log2(n), y, 1)
+    return float(start), float(slope)
+
+
+def fit_saturating(n: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, ...]:
+    """Least squares of c - a N^-b over a grid of b; where a would be negative it is 0."""
+    best = (math.inf, (float(y.mean()), 0.0, 1.0))
+    for b in EXPONENTS:
+        slope, limit = np.polyfit(n**-b, y, 1)
+        if slope > 0:
+            continue
+        error = float(((limit + slope * n**-b - y) ** 2).sum())
+        best = min(best, (error, (float(limit), -float(slope), float(b))))
+    return best[1]
+
+
+def predict(form: str, parameters: Sequence[float], n: float) -> float:
+    """The form's accuracy at budget `n`."""
+    if form == "log":
+        start, slope = parameters
+        return start + slope * math.log2(n)
+    limit, scale, b = parameters
+    return float(limit - scale * n**-b)
+
+
+FORMS = {"log": (fit_log, 3), "saturating": (fit_saturating, 4)}
+"""Each form's fit, and the points that leaving one out takes."""
+
+
+def fits(budgets: Sequence[int], accuracies: Sequence[float]) -> list[Fit]:
+    """Every form fitted to the points, the one that predicts best first. Two points at least."""
+    n, y = np.asarray(budgets, dtype=np.float64), np.asarray(accuracies, dtype=np.float64)
+    if len(n) < 2 or len(n) != len(y):
+        raise ValueError(f"a curve needs two points or more, got {len(n)} and {len(y)}")
+    found = []
+    for form, (fit, needed) in FORMS.items():
+        error = math.nan
+        if len(n) >= needed:
+            misses = [
+                predict(form, fit(np.delete(n, at), np.delete(y, at)), n[at]) - y[at]
+                for at in range(len(n))
+            ]
+            error = float(np.sqrt(np.mean(np.square(misses))))
+        found.append(Fit(form, fit(n, y), error))
+    return sorted(found, key=lambda each: (math.isnan(each.error), each.error))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """By how much one side's mean is above another's, with its 95 % interval, and the share of
+    resamples in which it is."""
+
+    mean: float
+    low: float
+    high: float
+    certainty: float
+
+
+def lead(
+    values: NDArray[np.float64], others: NDArray[np.float64], seed: int = 0, draws: int = DRAWS
+) -> Lead:
+    """The lead of `values` over `others` [problems], problems resampled in pairs."""
+    difference = np.asarray(values) - np.asarray(others)
+    size = difference.size
+    counts = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=draws)
+    means = counts @ difference / size
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Lead(float(difference.mean()), float(low), float(high), float((means > 0).mean()))

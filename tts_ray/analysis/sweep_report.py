@@ -1,0 +1,250 @@
+"""A sweep's report: what each policy gains by each method, which strategy pays, who overtakes whom.
+
+Markdown, from the cells' Parquet files alone.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from tts_ray.analysis.compute_optimal import (
+    EDGES,
+    PILOT,
+    Arm,
+    Chosen,
+    Evidence,
+    bins_of,
+    cross_validated,
+    deployable,
+    fixed,
+    gather,
+    oracle,
+    quantile_edges,
+)
+from tts_ray.analysis.curves import HEADLINE, points
+from tts_ray.analysis.metrics import Estimate, accuracy
+from tts_ray.analysis.outcomes import Outcome, search_name
+from tts_ray.analysis.scaling import fits, lead
+from tts_ray.analysis.stored import stored_outcomes, stored_sizes
+from tts_ray.errors import StoreError
+from tts_ray.flops import CONVENTIONS, Convention, Sizes
+
+BINS = ("hard", "medium", "easy")
+
+
+@dataclass(frozen=True)
+class Study:
+    """The cells of one policy, PRM, dataset and seed."""
+
+    policy: str
+    prm: str
+    dataset: str
+    seed: int
+    outcomes: list[Outcome]
+    sizes: Sizes
+
+    @property
+    def name(self) -> str:
+        seed = f", seed {self.seed}" if self.seed else ""
+        return f"{self.policy} with {self.prm} on {self.dataset}{seed}"
+
+    def evidence(self) -> Evidence:
+        """The arms of the searches that chose nothing themselves."""
+        plain = [each for each in self.outcomes if search_name(each.search) != "adaptive"]
+        return gather(plain, self.sizes)
+
+
+def studies(sweep: Path) -> list[Study]:
+    """The studies of a sweep's directory. A cell without a PRM belongs to each of its policy's.
+
+    Raises:
+        StoreError: there is no cell, or a result file cannot be read.
+    """
+    cells = []
+    for file in sorted(sweep.glob("*/run.yaml")):
+        identity = yaml.safe_load(file.read_text())["identity"]
+        prm = identity["prm"]["name"] if identity["prm"] else None
+        key = (identity["policy"]["name"], prm, identity["dataset"]["name"], identity["seed"])
+        cells.append((key, file.parent))
+    if not cells:
+        raise StoreError(f"{sweep} holds no cell of a sweep")
+    found = []
+    for key in dict.fromkeys(key for key, _ in cells if key[1]):
+        policy, prm, dataset, seed = key
+        mine = [path for other, path in cells if other in (key, (policy, None, dataset, seed))]
+        outcomes = [outcome for path in mine for outcome in stored_outcomes(path)]
+        scored = next(path for other, path in cells if other == key)
+        found.append(Study(policy, str(prm), dataset, seed, outcomes, stored_sizes(scored)))
+    return sorted(found, key=lambda study: study.sizes.policy.nominal)
+
+
+def percent(found: Estimate) -> str:
+    """E.g. "62.5 [55, 69]"."""
+    return f"{100 * found.mean:.1f} [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def budgets_table(evidence: Evidence) -> str:
+    """Every method at every budget by the headline aggregation: accuracy and FLOPs."""
+    rows = []
+    for arm in sorted(evidence.values, key=lambda arm: (arm.search, arm.m, arm.n)):
+        wanted = "majority" if arm.search == "greedy" else HEADLINE
+        if arm.aggregation == wanted:
+            found = accuracy(evidence.values[arm])
+            cost = f"{evidence.costs[arm].mean():.3g}"
+            rows.append([arm.search, str(arm.n), percent(found), cost])
+    for arm in evidence.values:
+        if arm.search == "best_of_n" and arm.aggregation == "majority" and arm.n > 1:
+            found = accuracy(evidence.values[arm])
+            rows.append(["majority of the pool", str(arm.n), percent(found), ""])
+    return table(("method", "N", f"accuracy % ({HEADLINE})", "FLOPs per problem"), rows)
+
+
+def fixed_arms(evidence: Evidence, n: int) -> list[Arm]:
+    """Every method by the headline aggregation, and the majority vote, at budget `n`."""
+    arms = [arm for arm in evidence.arms(n) if arm.aggregation == HEADLINE]
+    return [*arms, *(a for a in evidence.arms(n) if (a.search, a.aggregation) == MAJORITY)]
+
+
+MAJORITY = ("best_of_n", "majority")
+
+
+def strategies(evidence: Evidence, n: int) -> list[Chosen]:
+    """The three strategies and the fixed methods at one budget."""
+    chosen = [oracle(evidence, n), cross_validated(evidence, n), deployable(evidence, n)]
+    return chosen + [fixed(evidence, arm) for arm in fixed_arms(evidence, n)]
+
+
+def strategies_table(evidence: Evidence) -> str:
+    """Accuracy of every strategy and fixed method at every budget."""
+    columns = {n: strategies(evidence, n) for n in evidence.budgets}
+    names = [each.name for each in next(iter(columns.values()))]
+    rows = [
+        [str(n), *(percent(next(c for c in found if c.name == name).accuracy) for name in names)]
+        for n, found in columns.items()
+    ]
+    return table(("N", *names), rows)
+
+
+def routes_table(evidence: Evidence) -> str:
+    """What the oracle gives to each difficulty, and how often the folds agree."""
+    rows = []
+    for n in evidence.budgets:
+        (routes,) = oracle(evidence, n).routes
+        apart = cross_validated(evidence, n).routes
+        cells = []
+        for at, _ in enumerate(BINS):
+            if at not in routes:
+                cells.append("")
+                continue
+            agree = sum(fold.get(at) == routes[at] for fold in apart)
+            cells.append(f"{routes[at]} ({agree}/{len(apart)})")
+        rows.append([str(n), *cells])
+    return table(("N", *BINS), rows)
+
+
+def difficulty_line(evidence: Evidence) -> str:
+    """How many problems each bin has."""
+    counts = Counter(BINS[each] for each in bins_of(evidence.pass_at_1, EDGES))
+    edges = ", ".join(f"{100 * e:.0f} %" for e in quantile_edges(evidence.pass_at_1, 5))
+    inner = float(np.corrcoef(evidence.looks, evidence.pass_at_1)[0, 1])
+    error = 100 * float(
+        np.sqrt(evidence.pass_at_1 * (1 - evidence.pass_at_1) / evidence.samples).max()
+    )
+    return (
+        f"Difficulty from {evidence.samples} samples a problem (standard error at most "
+        f"{error:.1f} points): {', '.join(f'{counts[name]} {name}' for name in BINS)}; quintiles "
+        f"would lie at {edges}. The label-free estimate of {PILOT} samples correlates with pass@1 "
+        f"by {inner:.2f}.\n"
+    )
+
+
+def fits_table(evidence: Evidence) -> str:
+    """The curves of every method with several budgets."""
+    rows = []
+    for search in dict.fromkeys(arm.search for arm in evidence.values):
+        mine = sorted(
+            (a for a in evidence.values if a.search == search and a.aggregation == HEADLINE),
+            key=lambda arm: arm.n,
+        )
+        if len(mine) < 2:
+            continue
+        means = [float(evidence.values[arm].mean()) for arm in mine]
+        for fit in fits([arm.n for arm in mine], means):
+            error = "" if np.isnan(fit.error) else f"{100 * fit.error:.1f}"
+            rows.append([search, fit.form, str(fit), error])
+    return table(("method", "form", "accuracy", "error of a left-out point (points)"), rows)
+
+
+def greedy_of(study: Study) -> NDArray[np.float64]:
+    """The greedy answers of a study, problems in the order of their ids."""
+    found = {o.problem_id: o for o in study.outcomes if search_name(o.search) == "greedy"}
+    return np.array([float(found[key].right("majority")) for key in sorted(found)])
+
+
+def overtaking_table(small: Study, large: Study, evidence: Evidence) -> str:
+    """The smaller policy with search against the larger one's greedy answer."""
+    order = np.argsort(evidence.problems)
+    greedy = greedy_of(large)
+    base = mean_flops(large, "greedy", 1)
+    rows = []
+    for arm in sorted(evidence.values, key=lambda arm: (arm.search, arm.n)):
+        if arm.aggregation != HEADLINE or (arm.n == 1):
+            continue
+        found = lead(evidence.values[arm][order], greedy)
+        cost = mean_flops(small, arm.search, arm.n)
+        ratios = [
+            f"{cost[c] / base[c]:.3g}" if c in cost and c in base else "" for c in CONVENTIONS
+        ]
+        rows.append(
+            [
+                arm.search,
+                str(arm.n),
+                f"{100 * found.mean:+.1f} [{100 * found.low:+.0f}, {100 * found.high:+.0f}]",
+                f"{100 * found.certainty:.0f} %",
+                *ratios,
+            ]
+        )
+    title = f"{small.policy} against {large.policy} greedy ({100 * greedy.mean():.1f} %)"
+    header = ("method", "N", "lead in points", "above in", *(f"FLOPs, {c}" for c in CONVENTIONS))
+    return f"**{title}**; FLOPs as a multiple of the larger policy's\n\n" + table(header, rows)
+
+
+def mean_flops(study: Study, search: str, n: int) -> dict[Convention, float]:
+    """FLOPs per problem of one method at one budget, by convention."""
+    mine = [each for each in study.outcomes if search_name(each.search) == search]
+    return next(point.flops for point in points(mine, study.sizes) if point.n == n)
+
+
+def report(found: Sequence[Study]) -> str:
+    """The whole report."""
+    parts = []
+    for study in found:
+        evidence = study.evidence()
+        parts += [
+            f"## {study.name}\n",
+            f"{len(evidence.problems)} problems.\n",
+            difficulty_line(evidence),
+            budgets_table(evidence),
+            "### Strategies\n",
+            strategies_table(evidence),
+            "What the oracle gives to each difficulty (and in how many folds the others agree):\n",
+            routes_table(evidence),
+            "### Curves\n",
+            fits_table(evidence),
+        ]
+    small, large = found[0], found[-1]
+    if small.policy != large.policy:
+        parts += ["## Small with search against large\n"]
+        parts += [overtaking_table(small, large, small.evidence())]
+    return "\n".join(parts)
