@@ -87,9 +87,8 @@ def cells_of(grid: Grid, sweep: SweepConfig, configs: Path) -> list[RunConfig]:
             for dataset in grid.datasets:
                 chosen = {"policy": policy, "prm": prm, "dataset": dataset}
                 parts = [f"{key}={value}" for key, value in chosen.items() if value]
-                whole = load_config(
-                    [*parts, sweep.base, {"search": grid.search} if grid.search else {}], configs
-                )
+                grid_search = {"search": grid.search} if grid.search else {}
+                whole = load_config([*parts, base_of(sweep, prm), grid_search], configs)
                 for search in distinct(searches(whole), scored=prm is not None):
                     for seed in grid.seeds:
                         found.append(
@@ -123,8 +122,12 @@ def cell_of(
     own = {"search": settings, "seed": seed, "run": f"{sweep.run}/{name}"}
     wandb = {"wandb": {"group": Path(sweep.run).name}}
     kept = [part for part in parts if prm or not part.startswith("prm=")]
-    base = {key: value for key, value in sweep.base.items() if prm or key != "prm"}
-    return load_config([*kept, wandb, base, own], configs)
+    return load_config([*kept, wandb, base_of(sweep, prm), own], configs)
+
+
+def base_of(sweep: SweepConfig, prm: str | None) -> dict[str, Any]:
+    """The settings of every cell, without those of a PRM where there is none."""
+    return {key: value for key, value in sweep.base.items() if prm or key != "prm"}
 
 
 def slug(search: Search) -> str:

@@ -1,6 +1,5 @@
 """The job as a user runs it: a process of its own, killed, resumed, refused. No model."""
 
-import json
 import os
 import random
 import signal
@@ -11,9 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from wandb.proto import wandb_internal_pb2
 
-from tests.ray.wandb_file import read_wandb_file
+from tests.ray.wandb_file import wandb_history
 from tts_ray.results.run_directory import parts, read
 
 ROOT = Path(__file__).parent.parent.parent
@@ -104,15 +102,7 @@ def test_bad_input_is_one_line_and_exit_code_two(finished):
 def test_the_offline_wandb_run_shows_what_parquet_holds(finished):
     run, _ = finished
     (file,) = run.glob("wandb/offline-run-*/*.wandb")
-    records = list(read_wandb_file(file, wandb_internal_pb2.Record))
-    history = [
-        {
-            "/".join(item.nested_key) or item.key: json.loads(item.value_json)
-            for item in r.history.item
-        }
-        for r in records
-        if r.WhichOneof("record_type") == "history"
-    ]
+    history = wandb_history(file)
     logged = [row for row in history if "tokens/policy_generated" in row]
     assert logged[-1]["problems_done"] == 2 * COUNT
     usage = read(run, ["policy_usage"]).to_pylist()

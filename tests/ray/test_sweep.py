@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tts_ray.results.run_directory import parts, read
+from tests.ray.wandb_file import wandb_history
+from tts_ray.results.run_directory import parts, read, records
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "RAY"))}
@@ -27,16 +28,19 @@ def sweep(folder, *arguments, grids=(GRID,), base=BASE):
     file = folder / "sweep.yaml"
     run = folder / "sweep"
     file.write_text(yaml.safe_dump({"run": str(run), "grids": list(grids), "base": base}))
-    done = subprocess.run(
-        [sys.executable, "jobs/sweep.py", str(file), *arguments],
+    return run, command("jobs/sweep.py", file, *arguments)
+
+
+def command(*words):
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
         cwd=ROOT,
-        env=ENVIRONMENT | {"HOME": str(folder), "PYTHONPATH": str(ROOT)},
+        env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
-    return run, done
 
 
 def done_of(run):
@@ -79,14 +83,7 @@ def test_a_new_cell_is_all_that_runs(finished):
 
 def test_the_report_comes_from_the_files_alone(finished):
     _, run = finished
-    done = subprocess.run(
-        [sys.executable, "jobs/sweep_report.py", str(run)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    done = command("jobs/sweep_report.py", run)
     assert done.returncode == 0, done.stderr
     assert "cross-validated" in done.stdout
     (file,) = run.glob("strategy-*.yaml")
@@ -129,3 +126,46 @@ def test_models_that_find_no_place_leave_only_their_cells_undone(tmp_path):
     held = done_of(run)
     assert {n for name, n in held.items() if name.startswith("scripted")} == {10}
     assert {n for name, n in held.items() if name.startswith("qwen")} == {0}
+
+
+@pytest.mark.parametrize("name", ["best_of_n", "majority"])
+def test_a_pool_scored_again_is_what_the_search_would_have_left(finished, name):
+    folder, run = finished
+    pool = next(run.glob("*best_of_n-n8--*"))
+    source = pool
+    if name == "majority":
+        grid = {"policies": ["scripted"], "datasets": ["pocket"], "search": {"name": name, "n": 8}}
+        (folder / "votes").mkdir()
+        other, done = sweep(folder / "votes", grids=[grid])
+        assert done.returncode == 0, done.stdout + done.stderr
+        (source,) = other.glob("*majority*")
+    again = folder / f"again-{name}"
+    done = command("jobs/rescore.py", source, "prm=scripted", "prm.cpus=0.25", f"run={again}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    def facts(path):
+        return {r.problem.id: (r.search, r.candidates, r.policy_usage) for r in records(path)}
+
+    assert facts(again) == facts(pool)
+
+
+def test_a_guided_search_cannot_be_scored_again(finished):
+    _, run = finished
+    beam = next(run.glob("*beam_search-n8--*"))
+    refused = command("jobs/rescore.py", beam, "prm=scripted")
+    assert refused.returncode == 2
+    assert "guided by the scores" in refused.stderr
+
+
+def test_a_stored_run_is_logged_again_from_parquet_alone(finished):
+    _, run = finished
+    pool = next(run.glob("*best_of_n-n8--*"))
+    done = command("jobs/sync.py", pool, "--mode", "offline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = pool.glob("wandb/offline-run-*/*.wandb")
+    history = [row for row in wandb_history(file) if "tokens/policy_generated" in row]
+    assert [row["problems_done"] for row in history] == list(range(1, 11))
+    generated = sum(r.policy_usage.generated_tokens for r in records(pool))
+    assert history[-1]["tokens/policy_generated"] == generated
+    assert history[-1]["flops/paper"] == 2 * generated
+    assert any(key.startswith("accuracy/best_of_n(n=8)/") for key in history[-1])

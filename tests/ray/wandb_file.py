@@ -4,7 +4,10 @@ Each chunk has a header of crc32 (4 bytes), length (2) and type (1: whole, 2: fi
 4: last); the file starts with a header of 7 bytes.
 """
 
+import json
 import struct
+
+from wandb.proto import wandb_internal_pb2
 
 BLOCK = 32 * 1024
 HEADER = 7
@@ -26,3 +29,15 @@ def read_wandb_file(file, record_class):
         if kind in (WHOLE, LAST):
             yield record_class.FromString(b"".join(parts))
             parts = []
+
+
+def wandb_history(file):
+    """The rows that a dashboard would show of an offline run."""
+    return [
+        {
+            "/".join(item.nested_key) or item.key: json.loads(item.value_json)
+            for item in record.history.item
+        }
+        for record in read_wandb_file(file, wandb_internal_pb2.Record)
+        if record.WhichOneof("record_type") == "history"
+    ]

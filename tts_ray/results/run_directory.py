@@ -11,7 +11,7 @@ searches in flight.
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from tts_ray.errors import StoreError
-from tts_ray.results.schema import SCHEMA, VERSION, to_row
+from tts_ray.results.schema import SCHEMA, VERSION, to_record, to_row
 from tts_ray.types import Record
 
 T = TypeVar("T")
@@ -166,21 +166,7 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
     Raises:
         StoreError: a part is not a readable Parquet file of this schema.
     """
-    tables = []
-    for part in parts(path):
-        try:
-            file = pq.ParquetFile(part)
-            written = (file.schema_arrow.metadata or {}).get(b"tts_ray.schema")
-            if written is None:
-                raise StoreError(f"{part} was not written by tts_ray; move it away")
-            if written.decode() != VERSION:
-                raise StoreError(
-                    f"{part} has schema {written.decode()}, and this tts_ray reads schema "
-                    f"{VERSION}; read it with the version named in run.yaml"
-                )
-            tables.append(file.read(columns))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(f"{part} is not readable ({error}); move it away and resume") from None
+    tables = [read_part(part, columns) for part in parts(path)]
     if not tables:
         schema = (
             SCHEMA
@@ -189,6 +175,35 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
         )
         return schema.empty_table()
     return pa.concat_tables(tables)
+
+
+def read_part(part: Path, columns: list[str] | None) -> pa.Table:
+    """The rows of one part. Raises StoreError if it is not one of this schema."""
+    try:
+        file = pq.ParquetFile(part)
+        written = (file.schema_arrow.metadata or {}).get(b"tts_ray.schema")
+        if written is None:
+            raise StoreError(f"{part} was not written by tts_ray; move it away")
+        if written.decode() != VERSION:
+            raise StoreError(
+                f"{part} has schema {written.decode()}, and this tts_ray reads schema {VERSION}; "
+                f"read it with the version named in run.yaml"
+            )
+        return file.read(columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(f"{part} is not readable ({error}); move it away and resume") from None
+
+
+def records(path: Path) -> Iterator[Record]:
+    """Every finished record of a run directory, part by part; failed attempts are left out.
+
+    Raises:
+        StoreError: a part is not a readable Parquet file of this schema.
+    """
+    for part in parts(path):
+        for row in read_part(part, None).to_pylist():
+            if row["error"] is None:
+                yield to_record(row)
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:

@@ -1,11 +1,13 @@
 """W&B as a view of a run. Nothing is kept there that Parquet does not hold; a W&B that is away,
 slow or off changes nothing about the run."""
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import wandb
 
@@ -20,6 +22,35 @@ def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
     if asked in ("online", "offline", "disabled"):
         return asked  # type: ignore[return-value]
     return "online" if wandb.login(prompt=False) else "offline"
+
+
+class Settings(Protocol):
+    """Where runs are logged."""
+
+    @property
+    def mode(self) -> Mode: ...
+    @property
+    def project(self) -> str: ...
+    @property
+    def entity(self) -> str | None: ...
+    @property
+    def group(self) -> str | None: ...
+
+
+def tracker_of(identity: Mapping[str, Any], settings: Settings, directory: Path) -> "Tracker":
+    """The W&B run of a run directory: its id follows from the identity."""
+    digest = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:16]
+    run_id = f"{directory.name}-{digest}"[-64:]
+    return Tracker(
+        directory,
+        run_id,
+        directory.name,
+        identity,
+        settings.mode,
+        settings.project,
+        settings.entity,
+        settings.group,
+    )
 
 
 class Tracker:

