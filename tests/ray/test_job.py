@@ -141,7 +141,17 @@ def test_a_poisoned_problem_is_owed_and_the_exit_code_says_so(tmp_path):
     assert job(run, "dataset.limit=6").returncode == 0
 
 
-def test_ten_kills_and_a_resume_leave_every_problem_exactly_once(tmp_path):
+def usage_of(run):
+    """The summed policy usage of a run, caches aside."""
+    totals = Counter()
+    for row in read(run, ["policy_usage"]).to_pylist():
+        totals.update(row["policy_usage"])
+    return totals
+
+
+def test_ten_kills_and_a_resume_leave_every_problem_exactly_once_and_the_same_ledger(
+    finished, tmp_path
+):
     run = tmp_path / "run"
     slow = "policy.extra={seconds: 0.4}"
     few = "policy.max_num_seqs=8"
@@ -166,3 +176,4 @@ def test_ten_kills_and_a_resume_leave_every_problem_exactly_once(tmp_path):
     keys = Counter((row["problem_id"], row["search"]) for row in rows(run))
     assert len(keys) == 2 * COUNT
     assert set(keys.values()) == {1}
+    assert usage_of(run) == usage_of(finished[0])

@@ -38,6 +38,12 @@ def test_best_of_n_samples_n_whole_solutions_and_scores_every_step(search_with, 
     assert all(len(path.scores) == len(path.steps) == 3 for path in outcome.answers)
 
 
+@pytest.mark.parametrize(("small", "large"), [(4, 16), (16, 512)])
+def test_a_pool_begins_with_the_pool_of_every_smaller_budget(search_with, small, large):
+    pools = [leaf_facts(search_with(BestOfN(n=n)).answers) for n in (small, large)]
+    assert pools[1][:small] == pools[0]
+
+
 def test_majority_is_best_of_n_without_a_reward_model(search_with):
     outcome = search_with(Majority(n=16))
     assert outcome.reward.calls == []
