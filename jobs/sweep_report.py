@@ -12,7 +12,8 @@ from pathlib import Path
 import yaml
 
 from tts_ray.analysis.compute_optimal import strategy
-from tts_ray.analysis.sweep_report import report, studies
+from tts_ray.analysis.study import studies
+from tts_ray.analysis.sweep_report import report
 from tts_ray.errors import TtsError
 
 

@@ -139,6 +139,10 @@ class RunConfig:
         for role in ("policy", "prm"):
             if values[role]:
                 values[role] = {k: v for k, v in values[role].items() if k not in where}
+        if isinstance(self.search.get("strategy"), str):
+            # What the file says, and not where it lies.
+            strategy = load_strategy(self.search["strategy"], self)
+            values["search"]["strategy"] = strategy.settings()
         return {k: values[k] for k in ("policy", "prm", "dataset", "search", "sampling", "seed")}
 
     def models(self) -> dict[str, ModelConfig]:

@@ -90,9 +90,14 @@ def cells_of(grid: Grid, sweep: SweepConfig, configs: Path) -> list[RunConfig]:
                 grid_search = {"search": grid.search} if grid.search else {}
                 whole = load_config([*parts, base_of(sweep, prm), grid_search], configs)
                 for search in distinct(searches(whole), scored=prm is not None):
+                    settings = search.settings | {
+                        key: whole.search[key] for key in search.settings if key == "strategy"
+                    }
+                    own = {"search": {"name": search.name} | settings}
                     for seed in grid.seeds:
+                        mine = own | {"seed": seed}
                         found.append(
-                            cell_of(parts, search, seed, chosen, sweep=sweep, configs=configs)
+                            cell_of(parts, search, mine, chosen, sweep=sweep, configs=configs)
                         )
     return found
 
@@ -107,22 +112,21 @@ def distinct(found: Sequence[Search], *, scored: bool) -> list[Search]:
 def cell_of(
     parts: Sequence[str],
     search: Search,
-    seed: int,
+    own: Mapping[str, Any],
     chosen: Mapping[str, str | None],
     *,
     sweep: SweepConfig,
     configs: Path,
 ) -> RunConfig:
     """The configuration of one cell, in a directory named after it."""
-    settings = {"name": search.name} | search.settings
     prm = chosen["prm"] if SEARCHES[search.name].uses_reward else None
     # A search that scores nothing needs no PRM in its identity: one pool for every PRM.
-    named = [chosen["policy"], prm, chosen["dataset"], slug(search), f"seed{seed}"]
+    named = [chosen["policy"], prm, chosen["dataset"], slug(search), f"seed{own['seed']}"]
     name = "--".join(part for part in named if part)
-    own = {"search": settings, "seed": seed, "run": f"{sweep.run}/{name}"}
     wandb = {"wandb": {"group": Path(sweep.run).name}}
     kept = [part for part in parts if prm or not part.startswith("prm=")]
-    return load_config([*kept, wandb, base_of(sweep, prm), own], configs)
+    run = {"run": f"{sweep.run}/{name}"}
+    return load_config([*kept, wandb, base_of(sweep, prm), own, run], configs)
 
 
 def base_of(sweep: SweepConfig, prm: str | None) -> dict[str, Any]:

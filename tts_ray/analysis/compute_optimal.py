@@ -56,7 +56,8 @@ class Evidence:
     """What every arm did on the same problems: values in [0, 1] and FLOPs, each [problems].
 
     `pass_at_1` is of `samples` samples of each problem, `looks` the label-free estimate of the
-    first PILOT of them, `pilot_flops` what those cost.
+    first PILOT of them, `pilot_costs` what those cost. `unfinished` searches miss problems of the
+    pool and are no arms.
     """
 
     problems: tuple[str, ...]
@@ -66,6 +67,7 @@ class Evidence:
     samples: int
     looks: NDArray[np.float64]
     pilot_costs: NDArray[np.float64]
+    unfinished: tuple[str, ...] = ()
 
     @property
     def budgets(self) -> list[int]:
@@ -98,7 +100,7 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
     problems. A pool is an arm at each budget it holds. FLOPs are by `sizes.convention`.
 
     Raises:
-        ValueError: there is no best-of-N pool, or a search misses problems.
+        ValueError: there is no best-of-N pool.
     """
     by_search: dict[str, dict[str, Outcome]] = {}
     for outcome in outcomes:
@@ -110,10 +112,11 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
     problems = tuple(pool)
     values: dict[Arm, NDArray[np.float64]] = {}
     costs: dict[Arm, NDArray[np.float64]] = {}
+    unfinished: list[str] = []
     for key, found in by_search.items():
-        if set(found) != set(problems):
-            missing = len(set(problems) - set(found))
-            raise ValueError(f"{key} lacks {missing} of {len(problems)} problems; resume the sweep")
+        if not set(found) >= set(problems):
+            unfinished.append(key)
+            continue
         mine = [found[problem] for problem in problems]
         whole = np.array([flops(each.work, sizes)[sizes.convention] for each in mine])
         root = np.array([flops(root_of(each), sizes)[sizes.convention] for each in mine])
@@ -136,6 +139,7 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
         len(pool[problems[0]].pool.groups),
         np.array([estimate(pool[problem].pool.step_scores[:PILOT]) for problem in problems]),
         costs[some],
+        tuple(unfinished),
     )
 
 

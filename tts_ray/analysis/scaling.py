@@ -1,7 +1,7 @@
 """How accuracy grows with the budget, and where one curve overtakes another.
 
     log         a + b * log2(N)
-    saturating  c - a * N ** -b,  a, b > 0
+    saturating  c - a * N ** -b,  a, b > 0, c <= 1
 
 The forms are compared by the error of predicting each point from the others. Overtaking is read
 from measured points; its certainty comes from resampling problems, the same ones on both sides.
@@ -40,11 +40,11 @@ def fit_log(n: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, ...]
 
 
 def fit_saturating(n: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, ...]:
-    """Least squares of c - a N^-b over a grid of b; where a would be negative it is 0."""
+    """Least squares of c - a N^-b over a grid of b, with c <= 1; flat where a would be negative."""
     best = (math.inf, (float(y.mean()), 0.0, 1.0))
     for b in EXPONENTS:
         slope, limit = np.polyfit(n**-b, y, 1)
-        if slope > 0:
+        if slope > 0 or limit > 1:
             continue
         error = float(((limit + slope * n**-b - y) ** 2).sum())
         best = min(best, (error, (float(limit), -float(slope), float(b))))

@@ -5,13 +5,11 @@ Markdown, from the cells' Parquet files alone.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from tts_ray.analysis.adaptive import adaptive_values, route_taken
 from tts_ray.analysis.compute_optimal import (
     EDGES,
     PILOT,
@@ -22,65 +20,17 @@ from tts_ray.analysis.compute_optimal import (
     cross_validated,
     deployable,
     fixed,
-    gather,
     oracle,
     quantile_edges,
 )
 from tts_ray.analysis.curves import HEADLINE, points
 from tts_ray.analysis.metrics import Estimate, accuracy
-from tts_ray.analysis.outcomes import Outcome, search_name
+from tts_ray.analysis.outcomes import search_budget, search_name
 from tts_ray.analysis.scaling import fits, lead
-from tts_ray.analysis.stored import stored_outcomes, stored_sizes
-from tts_ray.errors import StoreError
-from tts_ray.flops import CONVENTIONS, Convention, Sizes
+from tts_ray.analysis.study import Study
+from tts_ray.flops import CONVENTIONS, Convention, flops
 
 BINS = ("hard", "medium", "easy")
-
-
-@dataclass(frozen=True)
-class Study:
-    """The cells of one policy, PRM, dataset and seed."""
-
-    policy: str
-    prm: str
-    dataset: str
-    seed: int
-    outcomes: list[Outcome]
-    sizes: Sizes
-
-    @property
-    def name(self) -> str:
-        seed = f", seed {self.seed}" if self.seed else ""
-        return f"{self.policy} with {self.prm} on {self.dataset}{seed}"
-
-    def evidence(self) -> Evidence:
-        """The arms of the searches that chose nothing themselves."""
-        plain = [each for each in self.outcomes if search_name(each.search) != "adaptive"]
-        return gather(plain, self.sizes)
-
-
-def studies(sweep: Path) -> list[Study]:
-    """The studies of a sweep's directory. A cell without a PRM belongs to each of its policy's.
-
-    Raises:
-        StoreError: there is no cell, or a result file cannot be read.
-    """
-    cells = []
-    for file in sorted(sweep.glob("*/run.yaml")):
-        identity = yaml.safe_load(file.read_text())["identity"]
-        prm = identity["prm"]["name"] if identity["prm"] else None
-        key = (identity["policy"]["name"], prm, identity["dataset"]["name"], identity["seed"])
-        cells.append((key, file.parent))
-    if not cells:
-        raise StoreError(f"{sweep} holds no cell of a sweep")
-    found = []
-    for key in dict.fromkeys(key for key, _ in cells if key[1]):
-        policy, prm, dataset, seed = key
-        mine = [path for other, path in cells if other in (key, (policy, None, dataset, seed))]
-        outcomes = [outcome for path in mine for outcome in stored_outcomes(path)]
-        scored = next(path for other, path in cells if other == key)
-        found.append(Study(policy, str(prm), dataset, seed, outcomes, stored_sizes(scored)))
-    return sorted(found, key=lambda study: study.sizes.policy.nominal)
 
 
 def percent(found: Estimate) -> str:
@@ -123,6 +73,37 @@ def strategies(evidence: Evidence, n: int) -> list[Chosen]:
     """The three strategies and the fixed methods at one budget."""
     chosen = [oracle(evidence, n), cross_validated(evidence, n), deployable(evidence, n)]
     return chosen + [fixed(evidence, arm) for arm in fixed_arms(evidence, n)]
+
+
+def adaptive_table(study: Study, evidence: Evidence) -> str:
+    """Every adaptive search against each fixed method at its budget, on the same problems."""
+    rows = []
+    for key, strategy in study.strategies.items():
+        found = {o.problem_id: o for o in study.outcomes if o.search == key}
+        if not set(found) >= set(evidence.problems):
+            continue
+        mine = [found[problem] for problem in evidence.problems]
+        values, n = adaptive_values(mine, strategy), search_budget(key)
+        cost = np.mean([flops(o.work, study.sizes)[study.sizes.convention] for o in mine])
+        taken = Counter(route_taken(outcome, strategy).search for outcome in mine)
+        routes = ", ".join(f"{count} {name}" for name, count in taken.most_common())
+        rows.append(["adaptive", str(n), percent(accuracy(values)), f"{cost:.3g}", routes, ""])
+        for arm in fixed_arms(evidence, n):
+            ahead = lead(values, evidence.values[arm])
+            rows.append(
+                [
+                    str(arm),
+                    str(n),
+                    percent(accuracy(evidence.values[arm])),
+                    f"{evidence.costs[arm].mean():.3g}",
+                    "",
+                    f"{100 * ahead.mean:+.1f} [{100 * ahead.low:+.0f}, {100 * ahead.high:+.0f}]",
+                ]
+            )
+    if not rows:
+        return ""
+    header = ("method", "N", "accuracy %", "FLOPs per problem", "routes taken", "adaptive leads by")
+    return "### The adaptive search\n\n" + table(header, rows)
 
 
 def strategies_table(evidence: Evidence) -> str:
@@ -231,15 +212,17 @@ def report(found: Sequence[Study]) -> str:
     parts = []
     for study in found:
         evidence = study.evidence()
+        left_out = f" Not finished, left out: {', '.join(evidence.unfinished)}."
         parts += [
             f"## {study.name}\n",
-            f"{len(evidence.problems)} problems.\n",
+            f"{len(evidence.problems)} problems.{left_out if evidence.unfinished else ''}\n",
             difficulty_line(evidence),
             budgets_table(evidence),
             "### Strategies\n",
             strategies_table(evidence),
             "What the oracle gives to each difficulty (and in how many folds the others agree):\n",
             routes_table(evidence),
+            adaptive_table(study, evidence),
             "### Curves\n",
             fits_table(evidence),
         ]

@@ -1,0 +1,73 @@
+"""A sweep's directory as studies: the cells of one policy, PRM, dataset and seed together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tts_ray.analysis.compute_optimal import Evidence, gather
+from tts_ray.analysis.outcomes import Outcome, search_name
+from tts_ray.analysis.stored import stored_outcomes, stored_sizes
+from tts_ray.errors import StoreError
+from tts_ray.flops import Sizes
+from tts_ray.search.adaptive import Adaptive
+from tts_ray.search.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class Study:
+    """The cells of one policy, PRM, dataset and seed."""
+
+    policy: str
+    prm: str
+    dataset: str
+    seed: int
+    outcomes: list[Outcome]
+    sizes: Sizes
+    strategies: dict[str, Strategy]
+    """The strategy of each adaptive search, by search key."""
+
+    @property
+    def name(self) -> str:
+        seed = f", seed {self.seed}" if self.seed else ""
+        return f"{self.policy} with {self.prm} on {self.dataset}{seed}"
+
+    def evidence(self) -> Evidence:
+        """The arms of the searches that chose nothing themselves."""
+        plain = [each for each in self.outcomes if search_name(each.search) != "adaptive"]
+        return gather(plain, self.sizes)
+
+
+def studies(sweep: Path) -> list[Study]:
+    """The studies of a sweep's directory. A cell without a PRM belongs to each of its policy's.
+
+    Raises:
+        StoreError: there is no cell, or a result file cannot be read.
+    """
+    cells = []
+    for file in sorted(sweep.glob("*/run.yaml")):
+        identity = yaml.safe_load(file.read_text())["identity"]
+        prm = identity["prm"]["name"] if identity["prm"] else None
+        key = (identity["policy"]["name"], prm, identity["dataset"]["name"], identity["seed"])
+        cells.append((key, file.parent))
+    if not cells:
+        raise StoreError(f"{sweep} holds no cell of a sweep")
+    found = []
+    for key in dict.fromkeys(key for key, _ in cells if key[1]):
+        policy, prm, dataset, seed = key
+        mine = [path for other, path in cells if other in (key, (policy, None, dataset, seed))]
+        outcomes = [outcome for path in mine for outcome in stored_outcomes(path)]
+        scored = next(path for other, path in cells if other == key)
+        routed = {k: v for path in mine for k, v in strategies_of(path).items()}
+        sizes = stored_sizes(scored)
+        found.append(Study(policy, str(prm), dataset, seed, outcomes, sizes, routed))
+    return sorted(found, key=lambda study: study.sizes.policy.nominal)
+
+
+def strategies_of(cell: Path) -> dict[str, Strategy]:
+    """The strategy of a cell's search, if it is an adaptive one."""
+    search = yaml.safe_load((cell / "run.yaml").read_text())["identity"]["search"]
+    if search["name"] != "adaptive":
+        return {}
+    strategy = Strategy.of(search["strategy"])
+    return {Adaptive(n=search["n"], strategy=strategy).key: strategy}
