@@ -15,7 +15,7 @@ from tts_ray.admission import Admission
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.config import RunConfig
 from tts_ray.engines.checkpoint import locate
-from tts_ray.errors import EngineError, PlacementError
+from tts_ray.errors import TtsError
 from tts_ray.evaluate import Trial, evaluate
 from tts_ray.grading.equivalence import Grader
 from tts_ray.runtime.cell import Cell
@@ -75,7 +75,7 @@ async def run_cells(
                 break
             try:
                 await load_models(session, group, console)
-            except (PlacementError, EngineError) as error:
+            except TtsError as error:
                 if raises:
                     raise
                 failures |= {cell.config.run: str(error) for cell in group}

@@ -41,8 +41,9 @@ def run_sweep(
             for cell in cells:
                 cell.trials = pilot_trials(cell, cells, pilot)
         todo = [cell for cell in cells if cell.trials]
-        for cell in todo:
-            check_pair(cell.config)
+        pairs = {repr(cell.config.models()): cell.config for cell in todo}
+        for config in pairs.values():
+            check_pair(config)
         meter = Meter(sweep.limits, cells)
         failures = asyncio.run(run_cells(todo, console, stop=meter.is_over)) if todo else {}
         if pilot is not None:
