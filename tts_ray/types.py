@@ -154,6 +154,11 @@ class Usage:
             *(getattr(self, field.name) + getattr(other, field.name) for field in fields(self))
         )
 
+    @property
+    def hit_rate(self) -> float:
+        """The share of prompt tokens that the prefix cache held; 0 without any."""
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
 
 NO_USAGE = Usage()
 

@@ -18,6 +18,8 @@ def metrics(board: Scoreboard, sizes: Sizes) -> Iterator[tuple[str, float]]:
     yield "tokens/policy_generated", work.policy.generated_tokens
     yield "tokens/policy_computed", work.policy.computed_tokens
     yield "tokens/prm_computed", work.reward.computed_tokens
+    for name, usage in (("policy", work.policy), ("prm", work.reward)):
+        yield f"cache_hit_rate/{name}", usage.hit_rate
     for name, value in flops(work, sizes).items():
         yield f"flops/{name}", value
     for key, score in board.scores.items():

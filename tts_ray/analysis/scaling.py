@@ -27,10 +27,12 @@ class Fit:
     parameters: tuple[float, ...]
     error: float
 
-    def __str__(self) -> str:
+    def formula(self, x: str) -> str:
+        """It written out, in terms of `x`."""
         if self.form == "log":
-            return "{:.3f} + {:.4f} log2 N".format(*self.parameters)
-        return "{:.3f} - {:.3f} N^-{:.2f}".format(*self.parameters)
+            return f"{self.parameters[0]:.3f} + {self.parameters[1]:.4f} log2 {x}"
+        limit, scale, b = self.parameters
+        return f"{limit:.3f} - {scale:.3f} {x}^-{b:.2f}"
 
 
 def fit_log(n: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, ...]:
@@ -64,8 +66,9 @@ FORMS = {"log": (fit_log, 3), "saturating": (fit_saturating, 4)}
 """Each form's fit, and the points that leaving one out takes."""
 
 
-def fits(budgets: Sequence[int], accuracies: Sequence[float]) -> list[Fit]:
-    """Every form fitted to the points, the one that predicts best first. Two points at least."""
+def fits(budgets: Sequence[float], accuracies: Sequence[float]) -> list[Fit]:
+    """Every form fitted to the points, the one that predicts best first. Two points at least. The
+    budget may be N or FLOPs in any unit."""
     n, y = np.asarray(budgets, dtype=np.float64), np.asarray(accuracies, dtype=np.float64)
     if len(n) < 2 or len(n) != len(y):
         raise ValueError(f"a curve needs two points or more, got {len(n)} and {len(y)}")

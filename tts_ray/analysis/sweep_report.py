@@ -161,10 +161,16 @@ def fits_table(evidence: Evidence) -> str:
         if len(mine) < 2:
             continue
         means = [float(evidence.values[arm].mean()) for arm in mine]
-        for fit in fits([arm.n for arm in mine], means):
-            error = "" if np.isnan(fit.error) else f"{100 * fit.error:.1f}"
-            rows.append([search, fit.form, str(fit), error])
-    return table(("method", "form", "accuracy", "error of a left-out point (points)"), rows)
+        axes = {
+            "N": [float(arm.n) for arm in mine],
+            "GFLOPs": [float(evidence.costs[arm].mean()) / 1e9 for arm in mine],
+        }
+        for x, budgets in axes.items():
+            for fit in fits(budgets, means):
+                error = "" if np.isnan(fit.error) else f"{100 * fit.error:.1f}"
+                rows.append([search, x, fit.form, fit.formula(x), error])
+    header = ("method", "against", "form", "accuracy", "error of a left-out point (points)")
+    return table(header, rows)
 
 
 def greedy_of(study: Study) -> NDArray[np.float64]:

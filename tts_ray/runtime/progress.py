@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.flops import Work
-from tts_ray.types import Usage
 
 PLAIN_S = 10.0
 """Least time between two plain lines, in seconds."""
@@ -103,12 +102,7 @@ class RunProgress:
         judged = work.reward.computed_tokens - before.reward.computed_tokens
         words.append(f"policy {self.rate:.0f} tok/s")
         words.append(f"PRM {judged / self.elapsed:.0f} tok/s")
-        words.append(f"cache {hit_rate(work.policy + work.reward):.0%}")
+        words.append(f"cache {(work.policy + work.reward).hit_rate:.0%}")
         if self.failed:
             words.append(f"{self.failed} failed")
         return " · ".join(words)
-
-
-def hit_rate(usage: Usage) -> float:
-    """The share of prompt tokens that a prefix cache held."""
-    return usage.cached_tokens / usage.prompt_tokens if usage.prompt_tokens else 0.0
