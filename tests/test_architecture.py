@@ -12,7 +12,7 @@ LAYERS = {
     0: ["types", "errors", "concurrency", "__init__"],
     1: ["protocols"],
     2: ["search", "grading", "data", "flops", "dimensions", "memory", "pocket"],
-    3: ["engines", "replicas", "admission", "results", "config", "sweep"],
+    3: ["engines", "replicas", "admission", "results", "config", "sweep", "search_grid"],
     4: ["evaluate", "runtime", "analysis"],
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}

@@ -6,9 +6,7 @@ omegaconf: nothing past this module sees a config node.
 """
 
 import hashlib
-import itertools
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,9 +17,10 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tts_ray.errors import ConfigError
-from tts_ray.search.registry import SEARCHES, make_search, parameters, suggest
+from tts_ray.search.registry import SEARCHES, suggest
 from tts_ray.search.search import Search
 from tts_ray.search.strategy import Strategy
+from tts_ray.search_grid import expand_grid, load_strategy
 from tts_ray.types import Sampling
 
 T = TypeVar("T")
@@ -141,7 +140,7 @@ class RunConfig:
                 values[role] = {k: v for k, v in values[role].items() if k not in where}
         if isinstance(self.search.get("strategy"), str):
             # What the file says, and not where it lies.
-            strategy = load_strategy(self.search["strategy"], self)
+            strategy = strategy_of(self, self.search["strategy"])
             values["search"]["strategy"] = strategy.settings()
         return {k: values[k] for k in ("policy", "prm", "dataset", "search", "sampling", "seed")}
 
@@ -276,56 +275,12 @@ def check(config: RunConfig) -> None:
 def searches(config: RunConfig) -> list[Search]:
     """Every search the grid `config.search` spells out, once, in order.
 
-    A parameter is used by the named searches that have it. Of a search whose candidates are
-    i.i.d. only the largest n runs: its pool holds every smaller budget.
-
     Raises:
         ConfigError: a name or parameter is unknown or a value does not fit.
     """
-    grid = {
-        key: value if isinstance(value, list) else [value] for key, value in config.search.items()
-    }
-    if not grid.get("name"):
-        raise ConfigError(f"search.name is missing; choose from {', '.join(SEARCHES)}")
-    names = [str(name) for name in grid.pop("name")]
-    known = sorted({key for name in SEARCHES for key in parameters(name)})
-    for key in grid:
-        if key not in known:
-            raise ConfigError(f"search.{key} is no parameter of any search; {suggest(key, known)}")
-    found: dict[str, Search] = {}
-    for name in names:
-        mine = {key: values for key, values in grid.items() if key in parameters(name)}
-        if name == "greedy":
-            mine.pop("n", None)
-        if SEARCHES[name].pools and all(type(n) is int for n in mine.get("n", [])):
-            mine |= {"n": [max(mine["n"])]} if "n" in mine else {}
-        if "strategy" in mine:
-            mine["strategy"] = [load_strategy(str(file), config) for file in mine["strategy"]]
-        for values in itertools.product(*mine.values()):
-            search = make_search(name, dict(zip(mine, values, strict=True)))
-            found[search.key] = search
-    return list(found.values())
+    return expand_grid(config.search, lambda file: strategy_of(config, file))
 
 
-def load_strategy(file: str, config: RunConfig) -> Strategy:
-    """The strategy of a YAML file; of a file with `rules`, the first that fits the dataset and the
-    policy's size.
-
-    Raises:
-        ConfigError: there is no such file or it is no strategy.
-    """
-    if not Path(file).is_file():
-        raise ConfigError(f"search.strategy={file!r}: no such file")
-    settings = yaml.safe_load(Path(file).read_text())
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{file} is no strategy")
-    if "rules" not in settings:
-        return Strategy.of(settings)
-    for rule in settings["rules"]:
-        small = config.policy.parameters < rule.get("parameters_below", math.inf)
-        if small and rule.get("dataset") in (None, config.dataset.name):
-            return Strategy.of({key: rule[key] for key in ("pilot", "budgets") if key in rule})
-    raise ConfigError(
-        f"{file} has no rule for dataset {config.dataset.name} and a policy of "
-        f"{config.policy.parameters:g} parameters"
-    )
+def strategy_of(config: RunConfig, file: str) -> Strategy:
+    """The strategy of a YAML file for the policy and dataset of a run."""
+    return load_strategy(file, config.policy.parameters, config.dataset.name)
