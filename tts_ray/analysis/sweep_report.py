@@ -108,12 +108,12 @@ def adaptive_table(study: Study, evidence: Evidence) -> str:
 
 def strategies_table(evidence: Evidence) -> str:
     """Accuracy of every strategy and fixed method at every budget."""
-    columns = {n: strategies(evidence, n) for n in evidence.budgets}
-    names = [each.name for each in next(iter(columns.values()))]
-    rows = [
-        [str(n), *(percent(next(c for c in found if c.name == name).accuracy) for name in names)]
-        for n, found in columns.items()
-    ]
+    columns = {
+        n: {each.name: percent(each.accuracy) for each in strategies(evidence, n)}
+        for n in evidence.budgets
+    }
+    names = list(dict.fromkeys(name for found in columns.values() for name in found))
+    rows = [[str(n), *(found.get(name, "") for name in names)] for n, found in columns.items()]
     return table(("N", *names), rows)
 
 
