@@ -18,7 +18,7 @@ from tts_ray.errors import PlacementError
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.placement import Place, cards, groups_of, release, reserve
 from tts_ray.runtime.plan import plan
-from tts_ray.runtime.session import Fleet, Session
+from tts_ray.runtime.session import NO_RAY_METRICS, Fleet, Session
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 POLICY, REWARD = ScriptedPolicySpec(), ScriptedRewardSpec()
@@ -27,8 +27,8 @@ POLICY, REWARD = ScriptedPolicySpec(), ScriptedRewardSpec()
 @pytest.fixture(scope="module", autouse=True)
 def two_nodes():
     cluster = Cluster()
-    for _ in range(2):
-        cluster.add_node(num_cpus=8, num_gpus=4)
+    cluster.add_node(num_cpus=8, num_gpus=4, _system_config=NO_RAY_METRICS)
+    cluster.add_node(num_cpus=8, num_gpus=4)
     ray.init(address=cluster.address, log_to_driver=False)
     yield
     ray.shutdown()

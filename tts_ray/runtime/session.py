@@ -27,6 +27,10 @@ from tts_ray.runtime.placement import ONE_CPU, Place, Seat, release, reserve
 CALLS_AT_ONCE = 1000
 """Calls one actor accepts at a time; vLLM does the queueing."""
 
+NO_RAY_METRICS = {"enable_metrics_collection": False, "enable_open_telemetry": False}
+"""Ray's own metrics, off in a cluster that nobody scrapes: their exporter's thread was seen to end a
+driver with a segmentation fault (Ray 2.60, `TemporalMetricStorage::buildMetrics`)."""
+
 
 @dataclass(frozen=True)
 class Fleet:
@@ -56,7 +60,7 @@ def connect(address: str | None) -> None:
         os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        settings["include_dashboard"] = False
+        settings |= {"include_dashboard": False, "_system_config": NO_RAY_METRICS}
     try:
         ray.init(address=found, **settings)
     except (ConnectionError, ValueError, RuntimeError) as error:
