@@ -1,8 +1,9 @@
-"""Report a sweep from its Parquet files: tables as Markdown, and a strategy file for each policy.
+"""Report a sweep from its Parquet files: tables, a figure, and a strategy file for each policy.
 
     python jobs/sweep_report.py runs/pocket-sweep
 
-Writes report.md and strategy-POLICY.yaml into the sweep's directory, and prints the report.
+Writes report.md, accuracy.png and strategy-*.yaml into the sweep's directory, and prints the
+report.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import yaml
 
 from tts_ray.analysis.compute_optimal import strategy
 from tts_ray.analysis.study import studies
+from tts_ray.analysis.sweep_plot import plot
 from tts_ray.analysis.sweep_report import report
 from tts_ray.errors import TtsError
 
@@ -30,6 +32,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     (sweep / "report.md").write_text(text)
+    plot(found, sweep / "accuracy.png")
     for study in found:
         settings = strategy(study.evidence()).settings()
         file = sweep / f"strategy-{study.policy}--{study.prm}--{study.dataset}.yaml"

@@ -86,6 +86,7 @@ def test_the_report_comes_from_the_files_alone(finished):
     done = command("jobs/sweep_report.py", run)
     assert done.returncode == 0, done.stderr
     assert "cross-validated" in done.stdout
+    assert (run / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     (file,) = run.glob("strategy-*.yaml")
     assert yaml.safe_load(file.read_text())["pilot"] == 4
 
