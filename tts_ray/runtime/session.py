@@ -28,8 +28,8 @@ CALLS_AT_ONCE = 1000
 """Calls one actor accepts at a time; vLLM does the queueing."""
 
 NO_RAY_METRICS = {"enable_metrics_collection": False, "enable_open_telemetry": False}
-"""Ray's own metrics, off in a cluster that nobody scrapes: their exporter's thread was seen to end a
-driver with a segmentation fault (Ray 2.60, `TemporalMetricStorage::buildMetrics`)."""
+"""Ray's own metrics, off in a cluster that nobody scrapes: the exporter's thread was seen to end
+a driver with a segmentation fault (Ray 2.60, `TemporalMetricStorage::buildMetrics`)."""
 
 
 @dataclass(frozen=True)
