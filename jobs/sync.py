@@ -12,16 +12,17 @@ from pathlib import Path
 
 import yaml
 
-from tts_ray.analysis.live import metrics, summary
+from tts_ray.analysis.live import metrics, show_results, show_sweep
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.config import WandbConfig
 from tts_ray.errors import StoreError, TtsError
-from tts_ray.results.tracking import tracker_of
+from tts_ray.flops import Sizes
+from tts_ray.results.tracking import sweep_tracker, tracker_of
 
 
-def sync(run: Path, settings: WandbConfig) -> int:
-    """Log one run directory; return how many rows."""
+def sync(run: Path, settings: WandbConfig) -> tuple[Scoreboard, Sizes]:
+    """Log one run directory; return its totals."""
     sizes = stored_sizes(run)
     identity = yaml.safe_load((run / "run.yaml").read_text())["identity"]
     outcomes = stored_outcomes(run, failed=True)
@@ -29,9 +30,9 @@ def sync(run: Path, settings: WandbConfig) -> int:
     with tracker_of(identity, settings, run) as tracker:
         for outcome in outcomes:
             board.add(outcome)
-            tracker.log(dict(metrics(board, sizes)))
-        tracker.table("searches", *summary(board, sizes))
-    return len(outcomes)
+            tracker.log(dict(metrics(board, sizes, outcome.search)))
+        show_results(tracker, tracker.id, board, sizes, run)
+    return board, sizes
 
 
 def main() -> int:
@@ -51,8 +52,13 @@ def main() -> int:
         runs = [run for run in runs if (run / "run.yaml").is_file()]
         if not runs:
             raise StoreError(f"{here} holds no run")
+        cells = {}
         for run in runs:
-            print(f"{run}: {sync(run, settings)} rows")
+            board, _ = cells[run.name] = sync(run, settings)
+            print(f"{run}: {board.done} done, {board.failed} failed")
+        if here not in runs:
+            with sweep_tracker(here, settings, cells) as tracker:
+                show_sweep(tracker, here, cells)
     except TtsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ tokens and the tree never notices.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -37,6 +38,26 @@ class Slot(Generic[E]):
     load: int = 0
     given: int = 0
     alive: bool = True
+    busy_s: float = 0.0
+    """How long it has worked, up to when its present work began."""
+    _since: float = 0.0
+
+    def take(self, weight: int) -> None:
+        """Begin work on so many paths."""
+        if not self.load:
+            self._since = time.monotonic()
+        self.load += weight
+        self.given += weight
+
+    def leave(self, weight: int) -> None:
+        """End it."""
+        self.load -= weight
+        if not self.load:
+            self.busy_s += time.monotonic() - self._since
+
+    def worked_s(self, now: float) -> float:
+        """How long it has worked until now."""
+        return self.busy_s + (now - self._since if self.load else 0.0)
 
 
 class Replicas(Generic[E]):
@@ -55,16 +76,23 @@ class Replicas(Generic[E]):
         self.attempts = attempts
         self.slack = slack
         self.revival_s = revival_s
+        self._opened = time.monotonic()
         self._revived = asyncio.Condition()
         self._revivals: set[asyncio.Task[None]] = set()
+
+    @property
+    def idle_share(self) -> float:
+        """The share of its replicas' time that the pool has left unused so far."""
+        now = time.monotonic()
+        worked = sum(slot.worked_s(now) for slot in self.slots)
+        return 1 - worked / max((now - self._opened) * len(self.slots), 1e-9)
 
     async def call(self, sticky: "Sticky[E]", weight: int, run: Callable[[E], Awaitable[T]]) -> T:
         """Run one call of `weight` paths on the leased replica, or on others if that fails."""
         tried: list[Slot[E]] = []
         while True:
             slot = sticky.slot = await self._choose(sticky.slot, tried)
-            slot.load += weight
-            slot.given += weight
+            slot.take(weight)
             try:
                 return await run(slot.engine)
             except EngineError as failure:
@@ -75,7 +103,7 @@ class Replicas(Generic[E]):
                     raise
                 sticky.repeats += 1
             finally:
-                slot.load -= weight
+                slot.leave(weight)
 
     async def _choose(self, held: Slot[E] | None, tried: Sequence[Slot[E]]) -> Slot[E]:
         alive = [slot for slot in self.slots if slot.alive] or await self._wait()

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ray.wandb_file import wandb_history
+from tests.ray.wandb_file import wandb_history, wandb_records
 from tts_ray.results.run_directory import parts, read
 
 ROOT = Path(__file__).parent.parent.parent
@@ -109,8 +110,69 @@ def test_the_offline_wandb_run_shows_what_parquet_holds(finished):
     generated = sum(row["policy_usage"]["generated_tokens"] for row in usage)
     assert logged[-1]["tokens/policy_generated"] == generated
     assert logged[-1]["flops/paper"] == 2 * generated
-    assert any("accuracy/dvts" in key for key in logged[-1])
-    assert any("searches" in key for row in history for key in row)
+    accuracy = last_values(history)
+    for key, value in accuracy.items():
+        if key.startswith("accuracy/"):
+            rest = key.removeprefix("accuracy/")
+            assert accuracy[f"accuracy_low/{rest}"] < value + 1e-9
+            assert accuracy[f"accuracy_high/{rest}"] > value - 1e-9
+    assert {key.split("/")[1].split("(")[0] for key in accuracy if "by_level" in key} == {
+        "best_of_n",
+        "dvts",
+    }
+    assert 0 <= logged[-1]["idle_share/policy"] <= 1
+    assert logged[-1]["tokens_per_s/policy"] > 0
+
+
+def last_values(history):
+    """What a dashboard shows of each metric."""
+    return {key: value for row in history for key, value in row.items()}
+
+
+def test_the_offline_wandb_run_ends_with_tables_a_curve_and_the_files(finished):
+    run, _ = finished
+    (file,) = run.glob("wandb/offline-run-*/*.wandb")
+    last = last_values(wandb_history(file))
+    tables = {name: last.get(f"{name}/nrows") for name in ("searches", "problems")}
+    assert tables == {"searches": 2 * 9, "problems": 2 * COUNT}
+    assert "curve/accuracy/dvts/last-vote" in last
+    (artifact,) = [a for a in wandb_records(file, "artifact") if a.type == "results"]
+    assert {entry.path for entry in artifact.manifest.contents} == {
+        "run.yaml",
+        *(part.name for part in parts(run)),
+    }
+    steps = {
+        metric.glob_name or metric.name: metric.step_metric
+        for metric in wandb_records(file, "metric")
+    }
+    assert steps["accuracy/*"] == "flops/paper"
+    assert steps["curve/*"] == "curve/flops_paper"
+
+
+def test_sync_shows_the_same_from_the_files_alone(finished, tmp_path):
+    run, _ = finished
+    copy = tmp_path / run.name
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("wandb"))
+    subprocess.run(
+        [sys.executable, "jobs/sync.py", str(copy), "--mode", "offline"],
+        cwd=ROOT,
+        env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
+        timeout=120,
+        check=True,
+    )
+    (first,) = run.glob("wandb/offline-run-*/*.wandb")
+    (again,) = copy.glob("wandb/offline-run-*/*.wandb")
+    assert first.name == again.name
+
+    def shown(file):
+        of_the_moment = ("tokens_per_s", "idle_share", "_")
+        return {
+            key: value
+            for key, value in last_values(wandb_history(file)).items()
+            if not key.startswith(of_the_moment) and "/" in key and "path" not in key
+        }
+
+    assert shown(again) == shown(first)
 
 
 def test_the_report_prints_a_table_and_writes_plots(finished):

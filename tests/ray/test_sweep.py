@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.ray.wandb_file import wandb_history
+from tests.ray.wandb_file import wandb_history, wandb_records
 from tts_ray.results.run_directory import parts, read, records
 
 ROOT = Path(__file__).parents[2]
@@ -170,3 +170,18 @@ def test_a_stored_run_is_logged_again_from_parquet_alone(finished):
     assert history[-1]["tokens/policy_generated"] == generated
     assert history[-1]["flops/paper"] == 2 * generated
     assert any(key.startswith("accuracy/best_of_n(n=8)/") for key in history[-1])
+
+
+def test_a_sweep_shown_again_has_a_run_of_its_own_with_every_cell_and_its_strategies(finished):
+    _, run = finished
+    assert command("jobs/sweep_report.py", run).returncode == 0
+    done = command("jobs/sync.py", run, "--mode", "offline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = run.glob("wandb/offline-run-*/*.wandb")
+    (row,) = wandb_history(file)
+    cells = len([path for path in run.iterdir() if (path / "run.yaml").is_file()])
+    assert row["cells/nrows"] >= cells
+    (kept,) = [a for a in wandb_records(file, "artifact") if a.name.endswith("-strategies")]
+    assert [entry.path for entry in kept.manifest.contents] == [
+        path.name for path in sorted(run.glob("strategy-*.yaml"))
+    ]

@@ -31,13 +31,18 @@ def read_wandb_file(file, record_class):
             parts = []
 
 
+def wandb_records(file, kind):
+    """The records of one kind: "history", "metric", "artifact", ..."""
+    return [
+        getattr(record, kind)
+        for record in read_wandb_file(file, wandb_internal_pb2.Record)
+        if record.WhichOneof("record_type") == kind
+    ]
+
+
 def wandb_history(file):
     """The rows that a dashboard would show of an offline run."""
     return [
-        {
-            "/".join(item.nested_key) or item.key: json.loads(item.value_json)
-            for item in record.history.item
-        }
-        for record in read_wandb_file(file, wandb_internal_pb2.Record)
-        if record.WhichOneof("record_type") == "history"
+        {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in row.item}
+        for row in wandb_records(file, "history")
     ]

@@ -115,3 +115,35 @@ def test_a_dead_replica_takes_no_calls_while_another_lives():
 def test_when_all_replicas_stay_dead_the_call_ends_with_the_deadline():
     with pytest.raises(EngineDied, match=r"none came back within 0\.05 s"):
         asyncio.run(ask(PolicyPool([Mortal()], revival_s=0.05).lease()))
+
+
+def test_the_idle_share_is_what_no_call_used():
+    class Waiting(ScriptedPolicy):
+        def __init__(self):
+            super().__init__()
+            self.gate = asyncio.Event()
+
+        async def propose(self, *args, **kwargs):
+            await self.gate.wait()
+            return await super().propose(*args, **kwargs)
+
+    async def go():
+        engines = [Waiting(), Waiting()]
+        pool = PolicyPool(engines)
+        assert pool.idle_share == 1
+        call = asyncio.create_task(ask(pool.lease()))
+        while not any(slot.load for slot in pool.slots):
+            await asyncio.sleep(0)
+        began = pool.idle_share
+        while pool.idle_share > 0.6:
+            await asyncio.sleep(0)
+        for engine in engines:
+            engine.gate.set()
+        await call
+        stopped = pool.idle_share
+        while pool.idle_share == stopped:
+            await asyncio.sleep(0)
+        assert 0.5 <= stopped < began
+        assert pool.idle_share > stopped
+
+    asyncio.run(asyncio.wait_for(go(), 30))

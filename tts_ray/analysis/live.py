@@ -1,17 +1,38 @@
-"""What W&B shows of a run: a row of metrics for each record, and a table at the end. Both follow
-from a scoreboard, so a stored run can be shown again."""
+"""What W&B shows of a run: a row of metrics for each record, and at the end tables, the curve of
+accuracy against FLOPs, and the files. All of it follows from scoreboards and stored outcomes, so a
+stored run can be shown again."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
-from tts_ray.analysis.scoreboard import Scoreboard
+from tts_ray.analysis.metrics import wilson
+from tts_ray.analysis.outcomes import Outcome, search_name
+from tts_ray.analysis.scoreboard import Score, Scoreboard
+from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.flops import CONVENTIONS, Sizes, flops
 
-COLUMNS = ["search", "problems", "failed", "aggregation", "accuracy"]
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under named columns."""
+
+    columns: list[str]
+    rows: list[list[Any]]
 
 
-def metrics(board: Scoreboard, sizes: Sizes) -> Iterator[tuple[str, float]]:
-    """Totals of the run and the running accuracy of each search."""
+class Log(Protocol):
+    """Where it is shown."""
+
+    def log(self, values: Mapping[str, float | int]) -> None: ...
+    def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None: ...
+    def keep(self, name: str, files: Iterable[Path]) -> None: ...
+
+
+def metrics(board: Scoreboard, sizes: Sizes, search: str) -> Iterator[tuple[str, float]]:
+    """Totals of the run, and the running accuracy of the search that a record came from: with the
+    ends of its 95 % interval (Wilson) for each aggregation, and by level of the dataset."""
     work = board.work
     yield "problems_done", board.done
     yield "failed", board.failed
@@ -22,16 +43,94 @@ def metrics(board: Scoreboard, sizes: Sizes) -> Iterator[tuple[str, float]]:
         yield f"cache_hit_rate/{name}", usage.hit_rate
     for name, value in flops(work, sizes).items():
         yield f"flops/{name}", value
-    for key, score in board.scores.items():
-        for aggregation, accuracy in score.accuracy.items():
-            yield f"accuracy/{key}/{aggregation}", accuracy
+    score = board.scores[search]
+    for aggregation, right in score.right.items():
+        low, high = wilson(right, score.done)
+        yield f"accuracy/{search}/{aggregation}", right / score.done
+        yield f"accuracy_low/{search}/{aggregation}", low
+        yield f"accuracy_high/{search}/{aggregation}", high
+    for level, tally in sorted(score.levels.items()):
+        yield f"accuracy_by_level/{search}/{level}", tally.right / tally.done
 
 
-def summary(board: Scoreboard, sizes: Sizes) -> tuple[list[str], list[list[Any]]]:
-    """Columns and rows: one for each search and aggregation."""
-    rows: list[list[Any]] = []
+def show_results(log: Log, name: str, board: Scoreboard, sizes: Sizes, run: Path) -> None:
+    """Show a run that ended: its searches, its problems, its curve, and its files as an artifact
+    of that name."""
+    for row in curve(board, sizes):
+        log.log(row)
+    for title, table in (
+        ("searches", searches_table(board, sizes)),
+        ("problems", problems_table(stored_outcomes(run, failed=True))),
+    ):
+        log.table(title, table.columns, table.rows)
+    log.keep(name, [run / "run.yaml", *sorted(run.glob("*.parquet"))])
+
+
+def show_sweep(log: Log, sweep: Path, cells: Mapping[str, tuple[Scoreboard, Sizes]]) -> None:
+    """Show a sweep as a whole: a table of all cells, and its strategies as an artifact."""
+    tables = {cell: searches_table(board, sizes) for cell, (board, sizes) in cells.items()}
+    columns = next(iter(tables.values())).columns
+    rows = [[cell, *row] for cell, table in tables.items() for row in table.rows]
+    log.table("cells", ["cell", *columns], rows)
+    log.keep(f"{sweep.name}-strategies", sorted(sweep.glob("strategy-*.yaml")))
+
+
+def curve(board: Scoreboard, sizes: Sizes) -> list[dict[str, float]]:
+    """One row for each search, the cheapest first: FLOPs a problem by every convention, and the
+    final accuracy of its method by aggregation."""
+    found = []
     for key, score in board.scores.items():
-        spent = [flops(score.work, sizes).get(name) for name in CONVENTIONS]
+        if not score.done:
+            continue
+        row = {f"curve/flops_{k}": v / score.done for k, v in flops(score.work, sizes).items()}
         for aggregation, accuracy in score.accuracy.items():
-            rows.append([key, score.done, score.failed, aggregation, accuracy, *spent])
-    return [*COLUMNS, *(f"flops_{name}" for name in CONVENTIONS)], rows
+            row[f"curve/accuracy/{search_name(key)}/{aggregation}"] = accuracy
+        found.append(row)
+    return sorted(found, key=lambda row: row["curve/flops_paper"])
+
+
+def searches_table(board: Scoreboard, sizes: Sizes) -> Table:
+    """A row for each search and aggregation."""
+    columns = ["search", "problems", "failed", "aggregation", "accuracy", "low", "high"]
+    rows = [
+        [key, score.done, score.failed, *row, *spent(score, sizes)]
+        for key, score in board.scores.items()
+        for row in accuracies(score)
+    ]
+    return Table([*columns, *(f"flops_{name}" for name in CONVENTIONS)], rows)
+
+
+def accuracies(score: Score) -> list[list[Any]]:
+    """Aggregation, accuracy and the ends of its interval; one empty row if nothing was done."""
+    found: list[list[Any]] = [
+        [aggregation, right / score.done, *wilson(right, score.done)]
+        for aggregation, right in score.right.items()
+    ]
+    return found or [[None, None, None, None]]
+
+
+def spent(score: Score, sizes: Sizes) -> list[float | None]:
+    """FLOPs by convention, in their order."""
+    found = flops(score.work, sizes)
+    return [found.get(name) for name in CONVENTIONS]
+
+
+def problems_table(outcomes: Iterable[Outcome]) -> Table:
+    """A row for each problem and search, failed attempts included."""
+    columns = ["problem", "level", "search", "right", "candidates", "policy_tokens", "prm_tokens"]
+    rows = [
+        [
+            outcome.problem_id,
+            outcome.level,
+            outcome.search,
+            None if outcome.error else outcome.right(outcome.headline),
+            len(outcome.pool.groups),
+            outcome.policy_usage.generated_tokens,
+            outcome.reward_usage.computed_tokens,
+            outcome.seconds,
+            outcome.repeats,
+            outcome.error,
+        ]
+        for outcome in outcomes
+    ]
+    return Table([*columns, "seconds", "repeats", "error"], rows)

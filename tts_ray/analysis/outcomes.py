@@ -27,6 +27,10 @@ COLUMNS = [
 """The Parquet columns an outcome is made from."""
 
 
+HEADLINE = "last-vote"
+"""The aggregation to show where there are scores; else it is the majority vote."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one (problem, search). `pool` holds its candidates in lineage order; one that
@@ -96,6 +100,11 @@ class Outcome:
     def aggregations(self) -> tuple[str, ...]:
         """The aggregations it allows: only a vote by count without a reward model."""
         return AGGREGATIONS if any(self.pool.step_scores) else (MAJORITY,)
+
+    @property
+    def headline(self) -> str:
+        """The aggregation to show if only one is shown."""
+        return HEADLINE if HEADLINE in self.aggregations else MAJORITY
 
     def right(self, aggregation: str) -> bool:
         """Whether the answer that `aggregation` selects from the kept candidates is correct."""

@@ -2,11 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from tts_ray.analysis.outcomes import Outcome
+from tts_ray.analysis.outcomes import HEADLINE, Outcome
 from tts_ray.flops import NO_WORK, Work
+from tts_ray.grading.selection import MAJORITY
 
-HEADLINE = "last-vote"
-"""The aggregation of the running accuracy where there are scores; else the majority vote."""
+
+@dataclass
+class Tally:
+    """Problems done, and how many of them right."""
+
+    done: int = 0
+    right: int = 0
 
 
 @dataclass
@@ -18,6 +24,9 @@ class Score:
     repeats: int = 0
     seconds: float = 0.0
     right: dict[str, int] = field(default_factory=dict)
+    """By aggregation."""
+    levels: dict[int, Tally] = field(default_factory=dict)
+    """By the dataset's level, with the headline aggregation."""
     work: Work = NO_WORK
 
     def spend(self, outcome: Outcome) -> None:
@@ -34,8 +43,12 @@ class Score:
             return
         self.done += 1
         for aggregation in outcome.aggregations:
-            right = self.right.get(aggregation, 0)
-            self.right[aggregation] = right + outcome.right(aggregation)
+            is_right = outcome.right(aggregation)
+            self.right[aggregation] = self.right.get(aggregation, 0) + is_right
+            if outcome.level is not None and aggregation == outcome.headline:
+                tally = self.levels.setdefault(outcome.level, Tally())
+                tally.done += 1
+                tally.right += is_right
 
     @property
     def accuracy(self) -> dict[str, float]:
@@ -45,7 +58,7 @@ class Score:
     @property
     def headline(self) -> float | None:
         """The running accuracy to show, if there is one."""
-        return self.accuracy.get(HEADLINE, self.accuracy.get("majority"))
+        return self.accuracy.get(HEADLINE, self.accuracy.get(MAJORITY))
 
 
 @dataclass

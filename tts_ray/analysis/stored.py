@@ -35,5 +35,6 @@ def stored_sizes(path: Path) -> Sizes:
         if size["dimensions"]
         else ModelSize(size["nominal"])
         for role, size in yaml.safe_load(file.read_text())["sizes"].items()
+        if size is not None
     }
     return Sizes(**models)

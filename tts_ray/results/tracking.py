@@ -4,7 +4,7 @@ slow or off changes nothing about the run."""
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
@@ -41,16 +41,12 @@ def tracker_of(identity: Mapping[str, Any], settings: Settings, directory: Path)
     """The W&B run of a run directory: its id follows from the identity."""
     digest = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:16]
     run_id = f"{directory.name}-{digest}"[-64:]
-    return Tracker(
-        directory,
-        run_id,
-        directory.name,
-        identity,
-        settings.mode,
-        settings.project,
-        settings.entity,
-        settings.group,
-    )
+    return Tracker(directory, run_id, directory.name, identity, settings)
+
+
+def sweep_tracker(sweep: Path, settings: Settings, cells: Iterable[str]) -> "Tracker":
+    """The W&B run that shows a sweep as a whole, beside those of its cells."""
+    return Tracker(sweep, f"{sweep.name}-sweep"[-64:], sweep.name, {"cells": [*cells]}, settings)
 
 
 class Tracker:
@@ -59,7 +55,7 @@ class Tracker:
     Args:
         directory: where offline data goes.
         run_id: at most 64 letters, digits and dashes.
-        settings: the resolved configuration.
+        config: the resolved configuration.
     """
 
     def __init__(
@@ -67,25 +63,26 @@ class Tracker:
         directory: Path,
         run_id: str,
         name: str,
-        settings: Mapping[str, Any],
-        mode: Mode,
-        project: str,
-        entity: str | None = None,
-        group: str | None = None,
+        config: Mapping[str, Any],
+        settings: Settings,
     ) -> None:
-        self.mode = resolve_mode(mode)
+        self.id = run_id
+        self.mode = resolve_mode(settings.mode)
         self.arguments: dict[str, Any] = {
             "id": run_id,
             "name": name,
-            "config": dict(settings),
+            "config": dict(config),
             "mode": self.mode,
-            "project": project,
-            "entity": entity,
-            "group": group,
+            "project": settings.project,
+            "entity": settings.entity,
+            "group": settings.group,
             "dir": str(directory),
             "resume": "allow" if self.mode == "online" else None,
             "reinit": "create_new",
-            "settings": wandb.Settings(console="off", silent=True, x_disable_stats=True),
+            # W&B's own monitor samples the memory and load of this machine's GPUs.
+            "settings": wandb.Settings(
+                console="off", silent=True, x_disable_stats=self.mode != "online"
+            ),
         }
         self.run: Any = None
 
@@ -94,7 +91,10 @@ class Tracker:
         self.run.define_metric("problems_done")
         self.run.define_metric("*", step_metric="problems_done")
         self.run.define_metric("flops/*", step_metric="problems_done")
-        self.run.define_metric("accuracy/*", step_metric="flops/paper")
+        for accuracy in ("accuracy", "accuracy_low", "accuracy_high", "accuracy_by_level"):
+            self.run.define_metric(f"{accuracy}/*", step_metric="flops/paper")
+        self.run.define_metric("curve/flops_paper")
+        self.run.define_metric("curve/*", step_metric="curve/flops_paper")
         return self
 
     def log(self, values: Mapping[str, float | int]) -> None:
@@ -104,6 +104,15 @@ class Tracker:
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """Log a table."""
         self.run.log({name: wandb.Table(columns=columns, data=rows)})
+
+    def keep(self, name: str, files: Iterable[Path]) -> None:
+        """Keep files as an artifact; none is made of no files. They are referred to where they
+        lie until they are uploaded, not copied."""
+        artifact = wandb.Artifact(name, type="results")
+        for file in files:
+            artifact.add_file(str(file), policy="immutable", skip_cache=True)
+        if artifact.manifest.entries:
+            self.run.log_artifact(artifact)
 
     def __exit__(
         self,

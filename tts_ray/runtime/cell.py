@@ -6,13 +6,14 @@ Records come in from `evaluate`; each is graded, stored, and only then counted a
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tts_ray import __version__
-from tts_ray.analysis.live import metrics, summary
+from tts_ray.analysis.live import metrics, show_results
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.analysis.stored import stored_outcomes
@@ -90,7 +91,9 @@ class Cell:
     ) -> None:
         try:
             if self._tracker:
-                self._tracker.table("searches", *summary(self.board, self.sizes))
+                show_results(
+                    self._tracker, self._tracker.id, self.board, self.sizes, self.directory.path
+                )
                 self._tracker.__exit__(kind, error, traceback)
         finally:
             self.directory.__exit__(kind, error, traceback)
@@ -100,15 +103,17 @@ class Cell:
         """Searches that are not done."""
         return self.board.total - self.board.done
 
-    async def keep(self, record: Record, grader: Grader) -> None:
-        """Grade a record and store it, then count it."""
+    async def keep(self, record: Record, grader: Grader, gauges: Mapping[str, float]) -> None:
+        """Grade a record and store it, then count it and show it beside `gauges`, which tell of
+        the job at this moment and not of the record."""
         graded = await grade(record, grader)
         await self.directory.append(graded)
         self.board.add(Outcome.of(graded))
         if self._tracker is None:
             path = self.directory.path
             self._tracker = tracker_of(self.config.identity(), self.config.wandb, path).__enter__()
-        self._tracker.log(dict(metrics(self.board, self.sizes)))
+        row = dict(metrics(self.board, self.sizes, graded.search))
+        self._tracker.log(row | dict(gauges))
 
 
 async def grade(record: Record, grader: Grader) -> Record:

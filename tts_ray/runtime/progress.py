@@ -89,6 +89,12 @@ class RunProgress:
         return (self.work.policy.generated_tokens - before) / self.elapsed
 
     @property
+    def judged(self) -> float:
+        """Tokens that the PRM computed per second since the boards are shown."""
+        before = self.before[1].reward.computed_tokens
+        return (self.work.reward.computed_tokens - before) / self.elapsed
+
+    @property
     def elapsed(self) -> float:
         return max(time.monotonic() - self.started, 1e-9)
 
@@ -98,10 +104,9 @@ class RunProgress:
         score = board.scores.get(search)
         if score and score.headline is not None:
             words.append(f"{search.partition(',')[0].rstrip(')')}) {score.headline:.1%}")
-        work, before = self.work, self.before[1]
-        judged = work.reward.computed_tokens - before.reward.computed_tokens
+        work = self.work
         words.append(f"policy {self.rate:.0f} tok/s")
-        words.append(f"PRM {judged / self.elapsed:.0f} tok/s")
+        words.append(f"PRM {self.judged:.0f} tok/s")
         words.append(f"cache {(work.policy + work.reward).hit_rate:.0%}")
         if self.failed:
             words.append(f"{self.failed} failed")

@@ -26,7 +26,7 @@ from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.progress import RunProgress
-from tts_ray.runtime.run import check_pair
+from tts_ray.runtime.run import check_pair, gauges
 from tts_ray.runtime.session import Session, connect
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.tree import SLICE
@@ -94,7 +94,8 @@ async def score_all(source: Path, cell: Cell, console: Console) -> None:
 
             async def run(record: Record, trial: Trial) -> None:
                 try:
-                    await cell.keep(await score(record, trial, session.rewards), grader)
+                    scored = await score(record, trial, session.rewards)
+                    await cell.keep(scored, grader, gauges(session, progress))
                 finally:
                     room.release()
                 progress.show(cell.board, trial.search.key)

@@ -117,13 +117,19 @@ async def run_group(
     with RunProgress(boards, console) as progress:
 
         async def keep(trial: Trial, record: Record) -> None:
-            await homes[trial].keep(record, grader)
+            await homes[trial].keep(record, grader, gauges(session, progress))
             progress.show(homes[trial].board, record.search)
 
         admission = Admission(session.capacity.sequences, session.capacity.kv_tokens)
         await evaluate(until(stop, homes), session.engines, admission, keep)
         for cell in group:
             cell.rate = progress.rate
+
+
+def gauges(session: Session, progress: RunProgress) -> dict[str, float]:
+    """Speed and use of the engines, as W&B shows them beside a record."""
+    found = {"tokens_per_s/policy": progress.rate, "tokens_per_s/prm": progress.judged}
+    return found | {f"idle_share/{role}": pool.idle_share for role, pool in session.pools.items()}
 
 
 def until(stop: Stop, trials: dict[Trial, Cell]) -> Iterator[Trial]:

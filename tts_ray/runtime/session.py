@@ -104,7 +104,7 @@ class Session:
         self.revival_s = revival_s
         self.attempts = attempts
         self.loaded: dict[str, Loaded] = {}
-        self._pools: list[PolicyPool | RewardPool] = []
+        self.pools: dict[str, PolicyPool | RewardPool] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -212,13 +212,13 @@ class Session:
             if "prm" in found
             else None
         )
-        self._pools = [self.policies, *([self.rewards] if self.rewards else [])]
+        self.pools = {"policy": self.policies} | ({"prm": self.rewards} if self.rewards else {})
         self.engines = Engines(self.policies, self.rewards)
 
     def _close_pools(self) -> None:
-        for pool in self._pools:
+        for pool in self.pools.values():
             pool.close()
-        self._pools = []
+        self.pools = {}
 
     @property
     def actors(self) -> list[Any]:

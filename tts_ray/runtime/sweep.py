@@ -5,11 +5,14 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 
 from rich.console import Console
 
+from tts_ray.analysis.live import show_sweep
 from tts_ray.config import RunConfig
 from tts_ray.flops import flops
+from tts_ray.results.tracking import sweep_tracker
 from tts_ray.runtime.cell import Cell
 from tts_ray.runtime.forecast import forecast_table, pilot_trials
 from tts_ray.runtime.placement import cards
@@ -46,10 +49,20 @@ def run_sweep(
             check_pair(config)
         meter = Meter(sweep.limits, cells)
         failures = asyncio.run(run_cells(todo, console, stop=meter.is_over)) if todo else {}
+        if todo:
+            show(sweep, cells)
         if pilot is not None:
             console.print(forecast_table(cells, meter.gpus))
             return FAILED if failures else DONE
         return report(cells, failures, meter, console)
+
+
+def show(sweep: SweepConfig, cells: Sequence[Cell]) -> None:
+    """Show the sweep as a whole in W&B."""
+    path = Path(sweep.run)
+    boards = {Path(cell.config.run).name: (cell.board, cell.sizes) for cell in cells}
+    with sweep_tracker(path, cells[0].config.wandb, boards) as tracker:
+        show_sweep(tracker, path, boards)
 
 
 def report(

@@ -14,6 +14,7 @@ from tts_ray.analysis.metrics import (
     difficulty_bin,
     expected_accuracy,
     pass_at_k,
+    wilson,
 )
 from tts_ray.errors import ConfigError
 from tts_ray.grading.selection import AGGREGATIONS, aggregate
@@ -193,3 +194,17 @@ def test_exactly_one_in_ten_is_medium_whatever_the_pool(tens):
 def test_what_is_no_fraction_has_no_difficulty(value):
     with pytest.raises(ValueError, match="fraction"):
         difficulty_bin(value)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_a_wilson_interval_holds_its_share_and_narrows_with_more_problems(counts):
+    right, count = counts
+    low, high = wilson(right, count)
+    assert 0 <= low <= right / count <= high <= 1
+    wider, higher = wilson(10 * right, 10 * count)
+    assert higher - wider < high - low
+
+
+def test_a_wilson_interval_has_the_published_ends():
+    # Newcombe 1998 (Statistics in Medicine 17), table I, method 3: 81 of 263.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
