@@ -23,8 +23,8 @@ examples:
   python jobs/evaluate.py configs/pocket.yaml policy=pocket-m search.name=dvts run=runs/m
   python jobs/evaluate.py configs/pocket.yaml dataset.path=mine.jsonl dataset.limit=20 run=runs/x
 
-exit codes: 0 all problems searched; 1 some searches failed (run again to retry); 2 the run could
-not start or go on
+exit codes: 0 all problems searched; 1 some searches failed (--retry-failed tries them again); 2 the
+run could not start or go on; 4 it was interrupted (the same command goes on)
 """
 
 
@@ -33,18 +33,22 @@ def main() -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", nargs="+", metavar="FILE.yaml|GROUP=NAME|KEY.SUB=VALUE")
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try searches again that failed in earlier jobs"
+    )
+    arguments = parser.parse_args()
     console = Console()
     try:
-        config = load_config(parser.parse_args().config, CONFIGS)
-        board = run(config, console)
+        config = load_config(arguments.config, CONFIGS)
+        board = run(config, console, retry_failed=arguments.retry_failed)
     except TtsError as error:
         Console(stderr=True).print(
             f"error: {error}", style="red", highlight=False, soft_wrap=True, markup=False
         )
-        return 2
+        return error.exit_code
     owed = board.total - board.done
     if owed:
-        console.print(f"{owed} of {board.total} searches failed; run the same command to retry")
+        console.print(f"{owed} of {board.total} searches failed; --retry-failed tries them again")
     return 1 if owed else 0
 
 

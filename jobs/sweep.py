@@ -3,8 +3,9 @@
     python jobs/sweep.py configs/sweep/pocket.yaml --plan
     python jobs/sweep.py configs/sweep/pocket.yaml limits.gpu_hours=2
 
-Exit codes: 0 every cell is done; 1 some searches or cells failed (run again to retry); 2 the sweep
-could not start or go on; 3 it stopped at a limit (raise it and run again to go on).
+Exit codes: 0 every cell is done; 1 some searches or cells failed (run again, for failed searches
+with --retry-failed); 2 the sweep could not start or go on; 3 it stopped at a limit (raise it and run
+again to go on); 4 it was interrupted (run again to go on).
 """
 
 import argparse
@@ -31,17 +32,20 @@ def main() -> int:
         help="run a pilot on a few problems of the smallest budgets and print what the rest takes",
     )
     parser.add_argument("--pilot", type=int, default=8, help="problems of the pilot (8)")
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try searches again that failed in earlier jobs"
+    )
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
         sweep, cells = load_sweep(arguments.config, CONFIGS)
         pilot = arguments.pilot if arguments.plan else None
-        return run_sweep(sweep, cells, console, pilot=pilot)
+        return run_sweep(sweep, cells, console, pilot=pilot, retry_failed=arguments.retry_failed)
     except TtsError as error:
         Console(stderr=True).print(
             f"error: {error}", style="red", highlight=False, soft_wrap=True, markup=False
         )
-        return 2
+        return error.exit_code
 
 
 if __name__ == "__main__":

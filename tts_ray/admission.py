@@ -39,6 +39,12 @@ class Admission:
         """Sequences that fit now, at the mean length."""
         return max(1, min(self.sequences, int(self.kv_tokens / self.mean_tokens)))
 
+    def grow(self, sequences: int, kv_tokens: int) -> None:
+        """Count in what a further replica holds."""
+        self.sequences += sequences * OVERLAP
+        self.kv_tokens += kv_tokens * OVERLAP
+        self._left.set()
+
     async def enter(self, n: int) -> None:
         """Wait until a tree of budget `n` fits; one that never fits runs alone."""
         while self.inside and self.inside + n > self.room:

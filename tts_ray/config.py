@@ -46,6 +46,9 @@ class ModelConfig:
     max_model_len: int | None = None
     max_num_seqs: int = 256
     replicas: int = 1
+    min_replicas: int | None = None
+    """So many are enough to begin and to go on, and the others join as there is room for them;
+    null needs all to begin and one to go on."""
     cpus: float = 1
     gpus: float | None = None
     """GPUs of one replica: a fraction shares a card, a whole number splits the model over so many,
@@ -92,9 +95,21 @@ class ClusterConfig:
     gpu_gib: float = 80.0
     """Memory of one GPU, which the plan counts with."""
     placement_s: float = 120.0
+    """How long to wait for room for all replicas, in seconds; likewise below."""
     load_s: float = 1800.0
     revival_s: float = 300.0
+    """How long a job with too few living replicas waits for one to come back."""
+    stall_s: float = 300.0
+    """How long a replica with work may make no progress before it is taken for dead."""
+    grace_s: float = 30.0
+    """How long searches in flight may go on after the job is asked to stop."""
     attempts: int = 3
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """What a session keeps to."""
+        names = ("placement_s", "load_s", "revival_s", "stall_s", "attempts")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,7 @@ class RunConfig:
 
     def identity(self) -> dict[str, Any]:
         """What the records depend on. Where and how fast it runs is not part of it."""
-        where = {"replicas", "cpus", "gpus", "max_num_seqs", "kv_cache_gib"}
+        where = {"replicas", "min_replicas", "cpus", "gpus", "max_num_seqs", "kv_cache_gib"}
         where |= {"gpu_memory_utilization", "extra", "architecture"}
         values = asdict(self)
         for role in ("policy", "prm"):
@@ -254,6 +269,11 @@ def check(config: RunConfig) -> None:
     for role, model in config.models().items():
         if model.replicas < 1:
             raise ConfigError(f"{role}.replicas={model.replicas} must be at least 1")
+        if model.min_replicas is not None and not 1 <= model.min_replicas <= model.replicas:
+            raise ConfigError(
+                f"{role}.min_replicas={model.min_replicas} must be in "
+                f"1..{model.replicas}, the replicas"
+            )
         if model.cpus <= 0:
             raise ConfigError(f"{role}.cpus={model.cpus:g} must be above 0")
         gpus = model.gpus or 0.0

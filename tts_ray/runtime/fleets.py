@@ -18,6 +18,7 @@ def fleets(config: RunConfig, plan: Plan) -> dict[str, Fleet]:
             spec_of(model, plan.splits[role]),
             model.replicas,
             Place(model.cpus, plan.splits[role].gpus, plan.splits[role].pipeline),
+            model.min_replicas,
         )
         for role, model in config.models().items()
     }

@@ -69,7 +69,7 @@ def rescore(source: Path, config: RunConfig, console: Console) -> int:
     Raises:
         TtsError: it cannot start, or results cannot be written.
     """
-    with Cell(config) as cell:
+    with Cell(config, retry_failed=True) as cell:
         if cell.trials:
             check_pair(config)
             asyncio.run(score_all(source, cell, console))
@@ -80,11 +80,10 @@ async def score_all(source: Path, cell: Cell, console: Console) -> None:
     """Load the PRM and send every owed record through it, to grading and to disk."""
     config = cell.config
     connect(config.cluster.address)
-    limits = {k: v for k, v in asdict(config.cluster).items() if k not in ("address", "gpu_gib")}
     made = fleets(config, plan(config, cards(config.cluster.gpu_gib)))
     owed = {trial.problem.id: trial for trial in cell.trials}
     async with (
-        Session(**limits) as session,
+        Session(**config.cluster.session) as session,
         Grader(**asdict(config.grading)) as grader,
     ):
         await session.use({"prm": made["prm"]})

@@ -11,7 +11,6 @@ from typing import Any
 
 from rich.console import Console
 
-from tts_ray.admission import Admission
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.config import RunConfig
 from tts_ray.engines.checkpoint import locate
@@ -20,6 +19,7 @@ from tts_ray.evaluate import Trial, evaluate
 from tts_ray.grading.equivalence import Grader
 from tts_ray.runtime.cell import Cell
 from tts_ray.runtime.fleets import fleets
+from tts_ray.runtime.interrupt import Interrupt
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.progress import RunProgress
@@ -29,13 +29,16 @@ from tts_ray.types import Record
 Stop = Callable[[], bool]
 
 
-def run(config: RunConfig, console: Console) -> Scoreboard:
-    """Do what is left of one run and return its totals, those of earlier jobs included.
+def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> Scoreboard:
+    """Do what is left of one run and return its totals, those of earlier jobs included. Searches
+    that failed in an earlier job are tried again with `retry_failed` only.
 
     Raises:
         TtsError: the run cannot start, or its results cannot be written.
     """
-    with Cell(config) as cell:
+    with Cell(config, retry_failed=retry_failed) as cell:
+        for notice in cell.directory.notices:
+            console.print(notice, style="yellow", highlight=False, soft_wrap=True, markup=False)
         console.print(
             f"{len(cell.problems)} problems x {len(cell.searches)} searches, "
             f"{cell.board.done} of {cell.board.total} already done; "
@@ -64,23 +67,35 @@ async def run_cells(
 
     Returns:
         Why cells went undone, by run directory.
+
+    Raises:
+        Interrupted: SIGTERM or Ctrl-C asked the job to stop.
+        EnginesLost: too few replicas were left to go on.
     """
     first = cells[0].config
     connect(first.cluster.address)
-    limits = {k: v for k, v in asdict(first.cluster).items() if k not in ("address", "gpu_gib")}
     failures: dict[str, str] = {}
-    async with Session(**limits) as session, Grader(**asdict(first.grading)) as grader:
-        for group in groups(cells):
-            if stop():
-                break
-            try:
-                await load_models(session, group, console)
-            except TtsError as error:
-                if raises:
-                    raise
-                failures |= {cell.config.run: str(error) for cell in group}
-                continue
-            await run_group(session, group, grader, console, stop)
+    with Interrupt(first.cluster.grace_s, console) as interrupt:
+
+        def over() -> bool:
+            return interrupt.asked or stop()
+
+        async with (
+            Session(**first.cluster.session) as session,
+            Grader(**asdict(first.grading)) as grader,
+        ):
+            for group in groups(cells):
+                if over():
+                    break
+                try:
+                    await load_models(session, group, console)
+                except TtsError as error:
+                    if raises:
+                        raise
+                    failures |= {cell.config.run: str(error) for cell in group}
+                    continue
+                with interrupt.graceful():
+                    await run_group(session, group, grader, console, over)
     return failures
 
 
@@ -120,8 +135,7 @@ async def run_group(
             await homes[trial].keep(record, grader, gauges(session, progress))
             progress.show(homes[trial].board, record.search)
 
-        admission = Admission(session.capacity.sequences, session.capacity.kv_tokens)
-        await evaluate(until(stop, homes), session.engines, admission, keep)
+        await evaluate(until(stop, homes), session.engines, session.admission, keep)
         for cell in group:
             cell.rate = progress.rate
 

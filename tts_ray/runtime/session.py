@@ -15,6 +15,7 @@ from typing import Any, Self
 import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from tts_ray.admission import Admission
 from tts_ray.concurrency import together
 from tts_ray.engines.load import Spec
 from tts_ray.engines.spec import Capacity, Device, environment
@@ -22,7 +23,8 @@ from tts_ray.errors import EngineError, PlacementError
 from tts_ray.evaluate import Engines
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.actors import EngineActor, RemotePolicy, RemoteReward
-from tts_ray.runtime.placement import ONE_CPU, Place, Seat, release, reserve
+from tts_ray.runtime.placement import ONE_CPU, Place, Seat, is_placed, release, request, reserve
+from tts_ray.runtime.watchdog import Watchdog
 
 CALLS_AT_ONCE = 1000
 """Calls one actor accepts at a time; vLLM does the queueing."""
@@ -34,11 +36,19 @@ a driver with a segmentation fault (Ray 2.60, `TemporalMetricStorage::buildMetri
 
 @dataclass(frozen=True)
 class Fleet:
-    """`replicas` copies of one engine, each with its share of a node."""
+    """`replicas` copies of one engine, each with its share of a node. With `least`, so many are
+    enough to begin and to go on, and the others join when there is room for them; else all are
+    needed to begin and one to go on."""
 
     spec: Spec
     replicas: int = 1
     place: Place = ONE_CPU
+    least: int | None = None
+
+    @property
+    def gang(self) -> int:
+        """How many are placed and loaded together before work begins."""
+        return self.replicas if self.least is None else self.least
 
     @property
     def device(self) -> Device:
@@ -97,13 +107,17 @@ class Session:
         placement_s: float = 120.0,
         load_s: float = 1800.0,
         revival_s: float = 300.0,
+        stall_s: float = 300.0,
         attempts: int = 3,
     ) -> None:
         self.placement_s = placement_s
         self.load_s = load_s
         self.revival_s = revival_s
+        self.stall_s = stall_s
         self.attempts = attempts
         self.loaded: dict[str, Loaded] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loading = asyncio.Lock()
         self.pools: dict[str, PolicyPool | RewardPool] = {}
 
     async def __aenter__(self) -> Self:
@@ -133,7 +147,9 @@ class Session:
             }
             for role, held in fresh.items():
                 held.stop()
-                self.loaded[role] = fresh[role] = Loaded(fleets[role], held.seats)
+                release([seat for seat in held.seats if not is_placed(seat.group)])
+                taken = [seat for seat in held.seats if is_placed(seat.group)]
+                self.loaded[role] = fresh[role] = Loaded(fleets[role], taken)
             async with asyncio.timeout(self.load_s):
                 await self._load(fresh)
         except TimeoutError:
@@ -150,12 +166,10 @@ class Session:
         self._open_pools()
 
     async def _place(self, fleets: Mapping[str, Fleet]) -> None:
-        places = [
-            (role, fleet.place) for role, fleet in fleets.items() for _ in range(fleet.replicas)
-        ]
+        places = [(role, fleet.place) for role, fleet in fleets.items() for _ in range(fleet.gang)]
         seats = iter(await reserve(places, self.placement_s))
         self.loaded = {
-            role: Loaded(fleet, [next(seats) for _ in range(fleet.replicas)])
+            role: Loaded(fleet, [next(seats) for _ in range(fleet.gang)])
             for role, fleet in fleets.items()
         }
 
@@ -193,29 +207,63 @@ class Session:
             .remote(held.fleet.spec)
         )
         held.actors.append(handle)
-        return (RemotePolicy if role == "policy" else RemoteReward)(handle, self.revival_s)
+        return (RemotePolicy if role == "policy" else RemoteReward)(handle)
 
     def _open_pools(self) -> None:
         found = {
             role: [held.engines[at] for at in sorted(held.engines)]
             for role, held in self.loaded.items()
         }
-        options: dict[str, Any] = {"attempts": self.attempts, "revival_s": self.revival_s}
+        options = {
+            role: {
+                "attempts": self.attempts,
+                "least": held.fleet.least or 1,
+                "revival_s": self.revival_s,
+            }
+            for role, held in self.loaded.items()
+        }
         held = [capacity for _, capacity in found.get("policy", found.get("prm", []))]
         self.capacity = Capacity(
             sum(capacity.sequences for capacity in held),
             sum(capacity.kv_tokens for capacity in held),
         )
-        self.policies = PolicyPool([engine for engine, _ in found.get("policy", [])], **options)
+        self.admission = Admission(self.capacity.sequences, self.capacity.kv_tokens)
+        self.policies = PolicyPool(
+            [engine for engine, _ in found.get("policy", [])], **options.get("policy", {})
+        )
         self.rewards = (
-            RewardPool([engine for engine, _ in found["prm"]], **options)
+            RewardPool([engine for engine, _ in found["prm"]], **options["prm"])
             if "prm" in found
             else None
         )
         self.pools = {"policy": self.policies} | ({"prm": self.rewards} if self.rewards else {})
         self.engines = Engines(self.policies, self.rewards)
+        watchdog = Watchdog(lambda: [s for p in self.pools.values() for s in p.slots], self.stall_s)
+        late = [
+            self._join(role, held)
+            for role, held in self.loaded.items()
+            for _ in range(held.fleet.replicas - len(held.seats))
+        ]
+        self._tasks = [asyncio.create_task(work) for work in (watchdog.watch(), *late)]
+
+    async def _join(self, role: str, held: Loaded) -> None:
+        """Load one more replica whenever there is room for it, and put it to work."""
+        (seat,) = request([(role, held.fleet.place)])
+        held.seats.append(seat)
+        at = len(held.seats) - 1
+        await seat.group.ready()
+        async with self._loading:
+            engine = self._start(role, held, at)
+            held.engines[at] = engine, await engine.capacity()
+        await self.pools[role].join(engine)
+        if role == "policy":
+            _, capacity = held.engines[at]
+            self.admission.grow(capacity.sequences, capacity.kv_tokens)
 
     def _close_pools(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
         for pool in self.pools.values():
             pool.close()
         self.pools = {}

@@ -24,16 +24,24 @@ DONE, FAILED, LIMITED = 0, 1, 3
 
 
 def run_sweep(
-    sweep: SweepConfig, configs: Sequence[RunConfig], console: Console, *, pilot: int | None
+    sweep: SweepConfig,
+    configs: Sequence[RunConfig],
+    console: Console,
+    *,
+    pilot: int | None = None,
+    retry_failed: bool = False,
 ) -> int:
     """Do what is left of a sweep; with `pilot`, that many problems of the smallest budgets only,
-    and print what the rest takes. Returns the exit code.
+    and print what the rest takes. Searches that failed in an earlier job are tried again with
+    `retry_failed` only. Returns the exit code.
 
     Raises:
         TtsError: the sweep cannot start or go on.
     """
     with ExitStack() as opened:
-        cells = [opened.enter_context(Cell(config)) for config in configs]
+        cells = [opened.enter_context(Cell(c, retry_failed=retry_failed)) for c in configs]
+        for notice in (notice for cell in cells for notice in cell.directory.notices):
+            console.print(notice, style="yellow", highlight=False, soft_wrap=True, markup=False)
         done, total = sum(c.board.done for c in cells), sum(c.board.total for c in cells)
         console.print(
             f"{len(cells)} cells, {done} of {total} searches already done; results in {sweep.run}",
@@ -84,7 +92,7 @@ def report(
         return LIMITED
     console.print(
         f"{sum(owed.values())} searches in {len(owed)} cells are not done; "
-        f"run the same command to retry",
+        f"run the same command for the rest, with --retry-failed for those that failed",
         highlight=False,
         soft_wrap=True,
     )
