@@ -4,8 +4,8 @@
     python jobs/sweep.py configs/sweep/pocket.yaml limits.gpu_hours=2
 
 Exit codes: 0 every cell is done; 1 some searches or cells failed (run again, for failed searches
-with --retry-failed); 2 the sweep could not start or go on; 3 it stopped at a limit (raise it and run
-again to go on); 4 it was interrupted (run again to go on).
+with --retry-failed); 2 the sweep could not start or go on; 3 it stopped at a limit (raise it and
+run again to go on); 4 it was interrupted (run again to go on).
 """
 
 import argparse

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -200,7 +201,12 @@ def test_a_poisoned_problem_is_owed_and_the_exit_code_says_so(tmp_path):
     owed = [row for row in rows(run) if row["error"]]
     assert owed
     assert f"{len(owed)} of 12 searches failed" in failed.stdout
-    assert job(run, "dataset.limit=6").returncode == 0
+    before = parts(run)
+    again = job(run, "dataset.limit=6")
+    assert again.returncode == 1
+    assert parts(run) == before
+    assert job(run, "dataset.limit=6", "--retry-failed").returncode == 0
+    assert len({(row["problem_id"], row["search"]) for row in rows(run) if not row["error"]}) == 12
 
 
 def usage_of(run):
@@ -239,3 +245,83 @@ def test_ten_kills_and_a_resume_leave_every_problem_exactly_once_and_the_same_le
     assert len(keys) == 2 * COUNT
     assert set(keys.values()) == {1}
     assert usage_of(run) == usage_of(finished[0])
+
+
+@contextmanager
+def started(run, *overrides, **environment):
+    """A job in a process group of its own, as a terminal or a batch system starts it."""
+    process = subprocess.Popen(
+        command(run, *overrides),
+        cwd=ROOT,
+        env=ENVIRONMENT | {"HOME": str(run.parent), "PYTHONPATH": str(ROOT)} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(30)
+        process.stdout.close()
+
+
+def wait_for_results(run, process):
+    deadline = time.monotonic() + 60
+    while not parts(run):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline, "nothing was written"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_job_that_is_asked_to_stop_finishes_what_is_in_flight_and_can_be_resumed(tmp_path, how):
+    run = tmp_path / "run"
+    with started(run, "policy.extra={seconds: 0.4}", "policy.max_num_seqs=8") as process:
+        wait_for_results(run, process)
+        # A terminal sends Ctrl-C to the whole group, a batch system SIGTERM to the job alone.
+        (os.killpg if how == signal.SIGINT else os.kill)(process.pid, how)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 4, said
+    assert "interrupted; run the same command to go on" in said
+    assert all(row["error"] is None for row in rows(run))
+    assert job(run).returncode == 0
+    keys = Counter((row["problem_id"], row["search"]) for row in rows(run))
+    assert set(keys.values()) == {1}
+    assert len(keys) == 2 * COUNT
+
+
+def test_what_does_not_end_in_time_is_abandoned_and_a_second_signal_ends_the_job_at_once(tmp_path):
+    # The first call ends, so that there is a result to wait for, and no other does.
+    never = (f"policy.extra={{hang: {[*range(2, 50)]}}}", "dataset.limit=2")
+    for grace, signals in ((0.5, 1), (600, 2)):
+        run = tmp_path / f"run-{signals}"
+        with started(run, *never, f"cluster.grace_s={grace}") as process:
+            wait_for_results(run, process)
+            process.send_signal(signal.SIGTERM)
+            for line in process.stdout:
+                if f"in flight has {grace:g} s" in line:
+                    break
+            if signals == 2:
+                process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+        assert process.returncode == 4
+        assert len(rows(run)) == 1
+
+
+def test_a_wandb_that_cannot_be_reached_costs_the_run_nothing_and_its_key_is_nowhere(tmp_path):
+    run = tmp_path / "run"
+    key = "0123456789abcdef" * 2 + "fedcba98"
+    nobody = {"WANDB_API_KEY": key, "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    with started(run, "dataset.limit=6", "wandb.mode=online", **nobody) as process:
+        said, _ = process.communicate(timeout=150)
+    assert process.returncode == 0, said
+    assert "W&B cannot be reached, so the run is logged offline" in said
+    assert len(rows(run)) == 12
+    (file,) = run.glob("wandb/offline-run-*/*.wandb")
+    assert any("accuracy/dvts(n=8,m=4)/last-vote" in row for row in wandb_history(file))
+    files = [path for path in run.rglob("*") if path.is_file()]
+    assert not [path for path in files if key.encode() in path.read_bytes()]
+    assert key not in said

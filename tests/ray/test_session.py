@@ -5,46 +5,16 @@ import asyncio
 import pytest
 import ray
 
-from tts_ray.admission import Admission
+from tests.ray.evaluation import PROBLEMS, SEARCHES, TINY, candidates, run
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EngineError, PlacementError
-from tts_ray.evaluate import Trial, evaluate, solve
+from tts_ray.evaluate import Trial, solve
 from tts_ray.runtime.placement import Place
 from tts_ray.runtime.session import Fleet, Session
-from tts_ray.search.registry import make_search
-from tts_ray.types import Problem, Sampling
+from tts_ray.types import Sampling
 
 pytestmark = pytest.mark.usefixtures("cluster")
-
-PROBLEMS = [Problem.of(f"What is {i}?", str(i)) for i in range(8)]
-SEARCHES = [make_search("best_of_n", {"n": 8}), make_search("dvts", {"n": 8})]
-TINY = {"place": Place(cpus=0.25)}
-
-
-def run(policy, reward, act=None, **limits):
-    """Evaluate everything in a session; `act(session)` runs beside it."""
-    records = []
-
-    async def keep(_, record):
-        records.append(record)
-
-    async def go():
-        async with Session(**limits) as session:
-            await session.use({"policy": policy, "prm": reward} if reward else {"policy": policy})
-            work = [Trial(p, search, Sampling(), 0) for p in PROBLEMS for search in SEARCHES]
-            room = Admission(session.capacity.sequences, session.capacity.kv_tokens)
-            beside = asyncio.create_task(act(session)) if act else None
-            await evaluate(work, session.engines, room, keep)
-            if beside:
-                await beside
-
-    asyncio.run(asyncio.wait_for(go(), 120))
-    return {(record.problem.id, record.search): record for record in records}
-
-
-def candidates(records):
-    return {key: record.candidates for key, record in records.items()}
 
 
 @pytest.fixture(scope="module")

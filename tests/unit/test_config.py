@@ -48,7 +48,7 @@ def test_a_parameter_goes_to_the_searches_that_have_it():
     [
         (["polcy=pocket-m"], "Did you mean: 'policy'"),
         (["policy=pocket-mm"], "did you mean 'pocket-m'"),
-        (["policy.replica=2"], "Did you mean: 'replicas'"),
+        (["policy.replica=2"], "Did you mean one of: 'replicas'"),
         (["policy.replicas=two"], "policy.replicas: Value 'two'"),
         (["policy.replicas=0"], "policy.replicas=0 must be at least 1"),
         (["search.m=5"], "n=4 is not a multiple of m=5"),

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from tts_ray.engines.scripted import Faults, ScriptedPolicy
-from tts_ray.errors import EngineDied, EngineError
+from tts_ray.errors import EngineDied, EngineError, EnginesLost
 from tts_ray.replicas import PolicyPool
 from tts_ray.types import Path, Problem, Sampling
 
@@ -113,8 +113,26 @@ def test_a_dead_replica_takes_no_calls_while_another_lives():
 
 
 def test_when_all_replicas_stay_dead_the_call_ends_with_the_deadline():
-    with pytest.raises(EngineDied, match=r"none came back within 0\.05 s"):
+    with pytest.raises(EnginesLost, match=r"none came back within 0\.05 s"):
         asyncio.run(ask(PolicyPool([Mortal()], revival_s=0.05).lease()))
+
+
+def test_fewer_living_replicas_than_the_least_are_too_few():
+    pool = PolicyPool([Mortal(), ScriptedPolicy()], least=2, revival_s=0.05)
+    with pytest.raises(EnginesLost, match=r"1 of 2 replicas are alive, fewer than 2"):
+        asyncio.run(ask(pool.lease()))
+
+
+def test_a_replica_that_joins_is_put_to_work():
+    async def go():
+        first, second = ScriptedPolicy(), ScriptedPolicy()
+        pool = PolicyPool([first])
+        await ask(pool.lease())
+        await pool.join(second)
+        await ask(pool.lease())
+        assert (len(first.calls), len(second.calls)) == (1, 1)
+
+    asyncio.run(go())
 
 
 def test_the_idle_share_is_what_no_call_used():

@@ -126,13 +126,6 @@ class RunDirectory:
                 os.replace(part, aside)
                 self.notices.append(f"{error}: set aside as {aside.name}, its searches are owed")
 
-    def finished(self) -> set[tuple[str, str]]:
-        """(problem id, search key) of every search that ended without an error."""
-        table = read(self.path, ["problem_id", "search", "error"])
-        return {
-            (row["problem_id"], row["search"]) for row in table.to_pylist() if row["error"] is None
-        }
-
     async def append(self, record: Record) -> None:
         """Write one record; returns once it is on disk.
 

@@ -4,14 +4,24 @@ slow or off changes nothing about the run."""
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
 import wandb
 
 Mode = Literal["auto", "online", "offline", "disabled"]
+
+
+INIT_S = 30.0
+"""How long W&B may take to answer at all, in seconds, before the run is logged offline."""
+FINISH_S = 120.0
+"""How long the end of a job waits for W&B, in seconds."""
+REMEDY = "everything is in {0}: show it again with jobs/sync.py {0}"
 
 
 def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
@@ -52,6 +62,9 @@ def sweep_tracker(sweep: Path, settings: Settings, cells: Iterable[str]) -> "Tra
 class Tracker:
     """One W&B run; a context manager. The id is stable, so a resumed run goes on in place.
 
+    Nothing here waits for W&B but the end, and that not for long: a thread does the work. What
+    went wrong is in `problem` and on stderr; it is never an error of the run.
+
     Args:
         directory: where offline data goes.
         run_id: at most 64 letters, digits and dashes.
@@ -66,6 +79,7 @@ class Tracker:
         config: Mapping[str, Any],
         settings: Settings,
     ) -> None:
+        self.directory = directory
         self.id = run_id
         self.mode = resolve_mode(settings.mode)
         self.arguments: dict[str, Any] = {
@@ -81,29 +95,29 @@ class Tracker:
             "reinit": "create_new",
             # W&B's own monitor samples the memory and load of this machine's GPUs.
             "settings": wandb.Settings(
-                console="off", silent=True, x_disable_stats=self.mode != "online"
+                console="off",
+                silent=True,
+                init_timeout=INIT_S,
+                x_disable_stats=self.mode != "online",
             ),
         }
-        self.run: Any = None
+        self.problem = ""
+        """Why W&B does not show the run, or not all of it."""
+        self._work: SimpleQueue[Callable[[Any], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._show, name=f"wandb {run_id}", daemon=True)
 
     def __enter__(self) -> Self:
-        self.run = wandb.init(**self.arguments)
-        self.run.define_metric("problems_done")
-        self.run.define_metric("*", step_metric="problems_done")
-        self.run.define_metric("flops/*", step_metric="problems_done")
-        for accuracy in ("accuracy", "accuracy_low", "accuracy_high", "accuracy_by_level"):
-            self.run.define_metric(f"{accuracy}/*", step_metric="flops/paper")
-        self.run.define_metric("curve/flops_paper")
-        self.run.define_metric("curve/*", step_metric="curve/flops_paper")
+        self._thread.start()
         return self
 
     def log(self, values: Mapping[str, float | int]) -> None:
         """Log one row of metrics."""
-        self.run.log(dict(values))
+        row = dict(values)
+        self._work.put(lambda run: run.log(row))
 
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """Log a table."""
-        self.run.log({name: wandb.Table(columns=columns, data=rows)})
+        self._work.put(lambda run: run.log({name: wandb.Table(columns=columns, data=rows)}))
 
     def keep(self, name: str, files: Iterable[Path]) -> None:
         """Keep files as an artifact; none is made of no files. They are referred to where they
@@ -112,7 +126,7 @@ class Tracker:
         for file in files:
             artifact.add_file(str(file), policy="immutable", skip_cache=True)
         if artifact.manifest.entries:
-            self.run.log_artifact(artifact)
+            self._work.put(lambda run: run.log_artifact(artifact))
 
     def __exit__(
         self,
@@ -120,4 +134,37 @@ class Tracker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.run.finish(exit_code=0 if error is None else 1)
+        self._work.put(lambda run: run.finish(exit_code=0 if error is None else 1))
+        self._work.put(None)
+        self._thread.join(FINISH_S)
+        if self._thread.is_alive():
+            self.problem = f"W&B did not finish within {FINISH_S:g} s"
+        if self.problem:
+            print(f"{self.problem}; {REMEDY.format(self.directory)}", file=sys.stderr)
+
+    def _show(self) -> None:
+        """Do the work in order, in a thread of its own: the run waits for none of it."""
+        try:
+            run = self._open()
+            while work := self._work.get():
+                work(run)
+        except Exception as error:
+            # W&B is a view: whatever befalls it, the run goes on.
+            self.problem = f"W&B failed: {type(error).__name__}: {error}"
+
+    def _open(self) -> Any:
+        try:
+            run = wandb.init(**self.arguments)
+        except wandb.errors.Error as error:
+            if self.mode != "online":
+                raise
+            self.problem = f"W&B cannot be reached, so the run is logged offline: {error}"
+            run = wandb.init(**self.arguments | {"mode": "offline", "resume": None})
+        run.define_metric("problems_done")
+        run.define_metric("*", step_metric="problems_done")
+        run.define_metric("flops/*", step_metric="problems_done")
+        for accuracy in ("accuracy", "accuracy_low", "accuracy_high", "accuracy_by_level"):
+            run.define_metric(f"{accuracy}/*", step_metric="flops/paper")
+        run.define_metric("curve/flops_paper")
+        run.define_metric("curve/*", step_metric="curve/flops_paper")
+        return run

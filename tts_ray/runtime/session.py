@@ -214,14 +214,12 @@ class Session:
             role: [held.engines[at] for at in sorted(held.engines)]
             for role, held in self.loaded.items()
         }
-        options = {
-            role: {
-                "attempts": self.attempts,
-                "least": held.fleet.least or 1,
-                "revival_s": self.revival_s,
-            }
-            for role, held in self.loaded.items()
-        }
+
+        def options(role: str) -> dict[str, Any]:
+            held = self.loaded.get(role)
+            least = (held and held.fleet.least) or 1
+            return {"attempts": self.attempts, "least": least, "revival_s": self.revival_s}
+
         held = [capacity for _, capacity in found.get("policy", found.get("prm", []))]
         self.capacity = Capacity(
             sum(capacity.sequences for capacity in held),
@@ -229,10 +227,10 @@ class Session:
         )
         self.admission = Admission(self.capacity.sequences, self.capacity.kv_tokens)
         self.policies = PolicyPool(
-            [engine for engine, _ in found.get("policy", [])], **options.get("policy", {})
+            [engine for engine, _ in found.get("policy", [])], **options("policy")
         )
         self.rewards = (
-            RewardPool([engine for engine, _ in found["prm"]], **options["prm"])
+            RewardPool([engine for engine, _ in found["prm"]], **options("prm"))
             if "prm" in found
             else None
         )

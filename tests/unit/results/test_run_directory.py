@@ -1,5 +1,8 @@
 import asyncio
 import math
+import pathlib
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,12 +71,6 @@ def test_an_unscored_step_stays_unscored(tmp_path):
     assert math.isnan(to_record(row).candidates[0].path.scores[0])
 
 
-def test_a_failed_search_is_still_owed(tmp_path):
-    write(tmp_path, [record_of(1), record_of(2, error="EngineDied: gone")])
-    with opened(tmp_path) as directory:
-        assert directory.finished() == {(record_of(1).problem.id, "best_of_n(n=2)")}
-
-
 def test_a_second_job_on_the_directory_is_refused(tmp_path):
     with opened(tmp_path), pytest.raises(StoreError, match="another job"), opened(tmp_path):
         pass
@@ -105,6 +102,76 @@ def test_a_bad_part_is_named_and_stops_the_reading(tmp_path, content):
         bad.write_bytes(content)
     with pytest.raises(StoreError, match="part-000009"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 0.3, 0.9, -1])
+def test_a_truncated_part_is_set_aside_and_the_others_stay_as_they_are(tmp_path, kept):
+    write(tmp_path, [record_of(1)])
+    write(tmp_path, [record_of(2)])
+    write(tmp_path, [record_of(3)])
+    first, second, third = parts(tmp_path)
+    whole = second.read_bytes()
+    size = int(kept * len(whole)) if 0 < kept < 1 else kept
+    second.write_bytes(whole[:size])
+    others = first.read_bytes(), third.read_bytes()
+    with opened(tmp_path) as directory:
+        (notice,) = directory.notices
+    assert "part-000002.parquet is not readable" in notice
+    assert parts(tmp_path) == [first, third]
+    assert (first.read_bytes(), third.read_bytes()) == others
+    assert (tmp_path / "part-000002.parquet.bad").read_bytes() == whole[:size]
+    write(tmp_path, [record_of(2)])
+    assert len(read(tmp_path)) == 3
+
+
+def test_a_foreign_part_is_set_aside(tmp_path):
+    write(tmp_path, [record_of(1)])
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "part-000009.parquet")
+    with opened(tmp_path) as directory:
+        assert "was not written by tts_ray" in directory.notices[0]
+    assert len(read(tmp_path)) == 1
+
+
+def test_a_part_of_another_schema_is_no_damage_and_refused(tmp_path):
+    write(tmp_path, [record_of(1)])
+    (part,) = parts(tmp_path)
+    table = pq.read_table(part).replace_schema_metadata({"tts_ray.schema": "0"})
+    pq.write_table(table, part)
+    with pytest.raises(StoreError, match="reads schema"), opened(tmp_path):
+        pass
+    assert parts(tmp_path) == [part]
+
+
+def test_a_full_disk_ends_the_writing_at_once_and_damages_nothing(tmp_path):
+    """A limit on the size of files stands in for the disk: the kernel refuses the write."""
+    script = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from tests.unit.results.test_run_directory import opened, record_of
+from tts_ray.errors import StoreError
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with opened(Path(sys.argv[1])) as directory:
+    asyncio.run(directory.append(record_of(1)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+    try:
+        asyncio.run(directory.append(record_of(2)))
+    except StoreError as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=pathlib.Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "cannot be written" in done.stdout
+    assert "what is there is intact" in done.stdout
+    assert [part.name for part in parts(tmp_path)] == ["part-000001.parquet"]
+    assert not list(tmp_path.glob("*.tmp"))
+    assert len(read(tmp_path)) == 1
 
 
 def test_a_directory_that_cannot_be_written_is_refused(tmp_path):
