@@ -159,7 +159,9 @@ class Tracker:
             if self.mode != "online":
                 raise
             self.problem = f"W&B cannot be reached, so the run is logged offline: {error}"
-            run = wandb.init(**self.arguments | {"mode": "offline", "resume": None})
+            # W&B's service holds the id for the attempt that failed.
+            apart = {"id": f"{self.id[-56:]}-offline", "mode": "offline", "resume": None}
+            run = wandb.init(**self.arguments | apart)
         run.define_metric("problems_done")
         run.define_metric("*", step_metric="problems_done")
         run.define_metric("flops/*", step_metric="problems_done")
