@@ -49,9 +49,15 @@ class Settings(Protocol):
 
 def tracker_of(identity: Mapping[str, Any], settings: Settings, directory: Path) -> "Tracker":
     """The W&B run of a run directory: its id follows from the identity."""
+    name = directory.name
+    return Tracker(directory, run_id(name, identity), name, identity, settings)
+
+
+def run_id(name: str, identity: Mapping[str, Any]) -> str:
+    """At most 64 characters that name a run: the end of its name, and a digest of what its
+    records depend on."""
     digest = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:16]
-    run_id = f"{directory.name}-{digest}"[-64:]
-    return Tracker(directory, run_id, directory.name, identity, settings)
+    return f"{name}-{digest}"[-64:]
 
 
 def sweep_tracker(sweep: Path, settings: Settings, cells: Iterable[str]) -> "Tracker":
