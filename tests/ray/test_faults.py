@@ -12,12 +12,13 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from tests.ray.evaluation import candidates, run, until
+from tests.ray.evaluation import PROBLEMS, candidates, run, until
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EnginesLost
 from tts_ray.runtime.placement import Place
 from tts_ray.runtime.session import NO_RAY_METRICS, Fleet
+from tts_ray.types import Path, Sampling
 
 SLOW = ScriptedPolicySpec(faults=Faults(seconds=0.3))
 WHOLE = Place(cpus=1)
@@ -111,8 +112,8 @@ def test_a_stopped_engine_is_taken_for_dead_killed_and_started_again(calm):
 
 def test_slow_calls_are_no_stall_while_others_end(calm):
     with cluster_of(1):
-        slow = ScriptedPolicySpec(faults=Faults(seconds=0.6))
-        records = run(Fleet(slow, place=WHOLE), REWARD, stall_s=0.9)
+        slow = ScriptedPolicySpec(faults=Faults(seconds=1))
+        records = run(Fleet(slow, place=WHOLE), REWARD, stall_s=2.5)
     assert candidates(records) == calm
     assert sum(record.repeats for record in records.values()) == 0
 
@@ -126,9 +127,9 @@ def test_a_job_begins_with_the_least_and_takes_in_a_node_that_comes_later(calm):
             await until(lambda: session.policies.slots[0].load, "work")
             cluster.add_node(num_cpus=1)  # Ray wants its main thread for it
             await until(lambda: len(session.policies.slots) == 2, "the second joins")
-            await until(lambda: session.policies.slots[1].given, "and works")
+            await session.policies.lease().propose(PROBLEMS[0], [Path()], [0], Sampling())
+            assert session.policies.slots[1].given == 1
             assert session.admission.sequences == 2 * room
 
-        slower = ScriptedPolicySpec(faults=Faults(seconds=5))
-        records = run(Fleet(slower, 2, WHOLE, least=1), REWARD, add_a_node)
+        records = run(Fleet(SLOW, 2, WHOLE, least=1), REWARD, add_a_node)
     assert candidates(records) == calm
