@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import read
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +49,7 @@ def watch(process: subprocess.Popen[str]) -> tuple[list[float], float]:
 
 def steps(run: Path) -> int:
     """Steps of all ended candidates."""
-    rows = read(run, ["candidates.list.element.scores"]).to_pylist()
+    rows = read(folder_at(run), ["candidates.list.element.scores"]).to_pylist()
     return sum(len(each["scores"]) for row in rows for each in row["candidates"])
 
 

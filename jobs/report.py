@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from rich.console import Console
 
@@ -11,14 +10,16 @@ from tts_ray.analysis.metrics import Difficulty
 from tts_ray.analysis.report import accuracy_table, part_table, plot_curves, plot_parts
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.errors import TtsError
+from tts_ray.results.folder import folder_at
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="a run directory")
-    run: Path = parser.parse_args().run
+    parser.add_argument("run", help="a run directory: a path, or the URL of an object store")
+    arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
+        run = folder_at(arguments.run)
         sizes = stored_sizes(run)
         outcomes = stored_outcomes(run)
     except TtsError as error:
@@ -29,8 +30,7 @@ def main() -> int:
         return 2
     found = points(outcomes, sizes)
     console.print(accuracy_table(found, title=str(run)))
-    plot_curves(found, run / "accuracy.png")
-    files = [run / "accuracy.png"]
+    plots = {"accuracy.png": plot_curves(found)}
     bins = difficulties(outcomes)
     by_difficulty = split(outcomes, lambda outcome: bins.get(outcome.problem_id))
     by_level = split(outcomes, lambda outcome: outcome.level)
@@ -41,9 +41,11 @@ def main() -> int:
         if parts:
             by_part = {part: points(parts[part], sizes) for part in order if part in parts}
             console.print(part_table(by_part, by))
-            plot_parts(by_part, by, run / f"by_{by}.png")
-            files.append(run / f"by_{by}.png")
-    console.print(f"plots: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
+            plots[f"by_{by}.png"] = plot_parts(by_part, by)
+    for name, plot in plots.items():
+        run.write(name, plot)
+    written = ", ".join(map(run.address, plots))
+    console.print(f"plots: {written}", highlight=False, soft_wrap=True)
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tts_ray.errors import TtsError
+from tts_ray.results.folder import folder_at
 from tts_ray.runtime.rescore import rescore, rescored_config
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -19,12 +20,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pool", type=Path, help="the run directory of the pool")
+    parser.add_argument("pool", help="the run directory of the pool")
     parser.add_argument("config", nargs="+", metavar="prm=NAME|KEY.SUB=VALUE")
     arguments = parser.parse_args()
     try:
-        config = rescored_config(arguments.pool, arguments.config, CONFIGS)
-        owed = rescore(arguments.pool, config, Console())
+        pool = folder_at(arguments.pool)
+        config = rescored_config(pool, arguments.config, CONFIGS)
+        owed = rescore(pool, config, Console())
     except TtsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -37,10 +37,10 @@ def identify(job: str, arguments: list[str]) -> str:
     else:
         config = load_config(arguments, PROJECT / "configs")
         where, identity = config.run, config.identity()
-    if not Path(where).is_absolute():
+    if "://" not in where and not Path(where).is_absolute():
         raise ConfigError(
             f"run={where} would be lost with the job's copy of the project; "
-            f"give an absolute path on a file system that all nodes share"
+            f"give an absolute path on a file system that all nodes share, or a URL"
         )
     return run_id(Path(where).name, identity)
 

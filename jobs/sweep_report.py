@@ -8,7 +8,6 @@ report.
 
 import argparse
 import sys
-from pathlib import Path
 
 import yaml
 
@@ -17,26 +16,28 @@ from tts_ray.analysis.study import studies
 from tts_ray.analysis.sweep_plot import plot
 from tts_ray.analysis.sweep_report import report
 from tts_ray.errors import TtsError
+from tts_ray.results.folder import folder_at
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sweep", type=Path, help="the directory of a sweep")
-    sweep: Path = parser.parse_args().sweep
+    parser.add_argument("sweep", help="the directory of a sweep, or its URL in an object store")
+    arguments = parser.parse_args()
     try:
+        sweep = folder_at(arguments.sweep)
         found = studies(sweep)
         text = report(found)
     except (TtsError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    (sweep / "report.md").write_text(text)
-    plot(found, sweep / "accuracy.png")
+    sweep.write("report.md", text.encode())
+    sweep.write("accuracy.png", plot(found))
     for study in found:
         settings = strategy(study.evidence()).settings()
-        file = sweep / f"strategy-{study.policy}--{study.prm}--{study.dataset}.yaml"
-        file.write_text(yaml.safe_dump(settings, sort_keys=False))
+        name = f"strategy-{study.policy}--{study.prm}--{study.dataset}.yaml"
+        sweep.write(name, yaml.safe_dump(settings, sort_keys=False).encode())
     print(text)
     return 0
 

@@ -8,9 +8,6 @@ The W&B run has the id that the job's own has, so an online run is gone on with,
 
 import argparse
 import sys
-from pathlib import Path
-
-import yaml
 
 from tts_ray.analysis.live import metrics, show_results, show_sweep
 from tts_ray.analysis.scoreboard import Scoreboard
@@ -18,13 +15,15 @@ from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.config import WandbConfig
 from tts_ray.errors import StoreError, TtsError
 from tts_ray.flops import Sizes
+from tts_ray.results.folder import Folder, folder_at
+from tts_ray.results.run_directory import description, runs_in
 from tts_ray.results.tracking import sweep_tracker, tracker_of
 
 
-def sync(run: Path, settings: WandbConfig) -> tuple[Scoreboard, Sizes]:
+def sync(run: Folder, settings: WandbConfig) -> tuple[Scoreboard, Sizes]:
     """Log one run directory; return its totals."""
     sizes = stored_sizes(run)
-    identity = yaml.safe_load((run / "run.yaml").read_text())["identity"]
+    identity = description(run)["identity"]
     outcomes = stored_outcomes(run, failed=True)
     board = Scoreboard(total=len(outcomes))
     with tracker_of(identity, settings, run) as tracker:
@@ -39,17 +38,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path, help="a run directory, or a sweep's")
+    parser.add_argument("run", help="a run directory, or a sweep's: a path or a URL")
     parser.add_argument("--mode", choices=("auto", "online", "offline"), default="auto")
     parser.add_argument("--project", default="tts_ray")
     parser.add_argument("--entity")
     parser.add_argument("--group")
     arguments = parser.parse_args()
     settings = WandbConfig(arguments.mode, arguments.project, arguments.entity, arguments.group)
-    here: Path = arguments.run
-    runs = [here] if (here / "run.yaml").is_file() else sorted(here.glob("*/"))
     try:
-        runs = [run for run in runs if (run / "run.yaml").is_file()]
+        here = folder_at(arguments.run)
+        runs = [here] if "run.yaml" in here.files() else runs_in(here)
         if not runs:
             raise StoreError(f"{here} holds no run")
         cells = {}

@@ -5,6 +5,7 @@ engines live or where records go.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from tts_ray.protocols import LeasedPolicy, LeasedReward, Pool
 from tts_ray.search.search import Search
 from tts_ray.search.tree import Tree
 from tts_ray.types import Candidate, Path, Problem, Record, Sampling
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +80,7 @@ async def solve(trial: Trial, engines: Engines) -> Record:
         kept = await search(tree)
     except EngineError as failure:
         error = f"{type(failure).__name__}: {failure}"
+        log.warning("%s failed on problem %s: %s", search.key, problem.id, error)
     chosen = {path.lineage for path in kept}
     ended = sorted(tree.ledger.ended, key=lambda path: path.lineage)
     return Record(

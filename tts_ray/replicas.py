@@ -8,6 +8,7 @@ tokens and the tree never notices.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from typing import Generic, Protocol, TypeVar
 from tts_ray.errors import EngineDied, EngineError, EnginesLost
 from tts_ray.protocols import LeasedPolicy, LeasedReward, Policy, Pool, RewardModel
 from tts_ray.types import Path, Problem, Sampling, Step, Usage
+
+log = logging.getLogger(__name__)
 
 
 class Replica(Protocol):
@@ -71,6 +74,8 @@ class Replicas(Generic[E]):
         revival_s: how long a call waits for a replica when fewer are, in seconds.
     """
 
+    role = "engine"
+
     def __init__(
         self,
         engines: Sequence[E],
@@ -116,7 +121,7 @@ class Replicas(Generic[E]):
             except EngineError as failure:
                 tried.append(slot)
                 if isinstance(failure, EngineDied):
-                    self._bury(slot)
+                    self._bury(slot, failure)
                 if len(tried) >= self.attempts:
                     raise
                 sticky.repeats += 1
@@ -143,10 +148,11 @@ class Replicas(Generic[E]):
             ) from None
         return self.alive
 
-    def _bury(self, slot: Slot[E]) -> None:
+    def _bury(self, slot: Slot[E], failure: EngineDied) -> None:
         if not slot.alive:
             return
         slot.alive = False
+        log.warning("%s died, %d alive: %s", self._name(slot), len(self.alive), failure)
         task = asyncio.create_task(self._revive(slot))
         self._revivals.add(task)
         task.add_done_callback(self._revivals.discard)
@@ -158,13 +164,18 @@ class Replicas(Generic[E]):
             return
         async with self._revived:
             slot.alive = True
+            log.info("%s is back, %d alive", self._name(slot), len(self.alive))
             self._revived.notify_all()
 
     async def join(self, engine: E) -> None:
         """Take in a further replica."""
         async with self._revived:
             self.slots.append(Slot(engine))
+            log.info("%s joined, %d alive", self._name(self.slots[-1]), len(self.alive))
             self._revived.notify_all()
+
+    def _name(self, slot: Slot[E]) -> str:
+        return f"{self.role} replica {self.slots.index(slot) + 1} of {len(self.slots)}"
 
     def close(self) -> None:
         """Stop waiting for dead replicas."""
@@ -222,12 +233,16 @@ class RewardLease(Sticky[RewardReplica], LeasedReward):
 class PolicyPool(Replicas[PolicyReplica], Pool[LeasedPolicy]):
     """The policy's replicas."""
 
+    role = "policy"
+
     def lease(self) -> LeasedPolicy:
         return PolicyLease(self)
 
 
 class RewardPool(Replicas[RewardReplica], Pool[LeasedReward]):
     """The reward model's replicas."""
+
+    role = "prm"
 
     def lease(self) -> LeasedReward:
         return RewardLease(self)

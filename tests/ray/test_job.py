@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.ray.wandb_file import wandb_history, wandb_records
+from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import parts, read
 
 ROOT = Path(__file__).parent.parent.parent
@@ -52,7 +53,7 @@ def job(run, *overrides):
 
 
 def rows(run):
-    return read(run, ["problem_id", "search", "error"]).to_pylist()
+    return read(folder_at(run), ["problem_id", "search", "error"]).to_pylist()
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +74,11 @@ def test_a_finished_run_has_every_problem_and_search_once(finished):
 
 def test_the_same_command_finds_nothing_left_to_do(finished):
     run, _ = finished
-    before = parts(run)
+    before = parts(folder_at(run))
     again = job(run)
     assert again.returncode == 0
     assert f"{2 * COUNT} of {2 * COUNT} already done" in again.stdout
-    assert parts(run) == before
+    assert parts(folder_at(run)) == before
 
 
 def test_another_configuration_is_refused_with_the_difference(finished):
@@ -107,7 +108,7 @@ def test_the_offline_wandb_run_shows_what_parquet_holds(finished):
     history = wandb_history(file)
     logged = [row for row in history if "tokens/policy_generated" in row]
     assert logged[-1]["problems_done"] == 2 * COUNT
-    usage = read(run, ["policy_usage"]).to_pylist()
+    usage = read(folder_at(run), ["policy_usage"]).to_pylist()
     generated = sum(row["policy_usage"]["generated_tokens"] for row in usage)
     assert logged[-1]["tokens/policy_generated"] == generated
     assert logged[-1]["flops/paper"] == 2 * generated
@@ -140,7 +141,7 @@ def test_the_offline_wandb_run_ends_with_tables_a_curve_and_the_files(finished):
     (artifact,) = [a for a in wandb_records(file, "artifact") if a.type == "results"]
     assert {entry.path for entry in artifact.manifest.contents} == {
         "run.yaml",
-        *(part.name for part in parts(run)),
+        *parts(folder_at(run)),
     }
     steps = {
         metric.glob_name or metric.name: metric.step_metric
@@ -201,10 +202,10 @@ def test_a_poisoned_problem_is_owed_and_the_exit_code_says_so(tmp_path):
     owed = [row for row in rows(run) if row["error"]]
     assert owed
     assert f"{len(owed)} of 12 searches failed" in failed.stdout
-    before = parts(run)
+    before = parts(folder_at(run))
     again = job(run, "dataset.limit=6")
     assert again.returncode == 1
-    assert parts(run) == before
+    assert parts(folder_at(run)) == before
     assert job(run, "dataset.limit=6", "--retry-failed").returncode == 0
     assert len({(row["problem_id"], row["search"]) for row in rows(run) if not row["error"]}) == 12
 
@@ -212,7 +213,7 @@ def test_a_poisoned_problem_is_owed_and_the_exit_code_says_so(tmp_path):
 def usage_of(run):
     """The summed policy usage of a run, caches aside."""
     totals = Counter()
-    for row in read(run, ["policy_usage"]).to_pylist():
+    for row in read(folder_at(run), ["policy_usage"]).to_pylist():
         totals.update(row["policy_usage"])
     return totals
 
@@ -232,9 +233,9 @@ def test_ten_kills_and_a_resume_leave_every_problem_exactly_once_and_the_same_le
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        before = len(parts(run))
+        before = len(parts(folder_at(run)))
         deadline = time.monotonic() + 60
-        while len(parts(run)) == before and process.poll() is None:
+        while len(parts(folder_at(run))) == before and process.poll() is None:
             assert time.monotonic() < deadline, "nothing was written"
             time.sleep(0.05)
         time.sleep(dice.random())
@@ -270,7 +271,7 @@ def started(run, *overrides, **environment):
 
 def wait_for_results(run, process):
     deadline = time.monotonic() + 60
-    while not parts(run):
+    while not parts(folder_at(run)):
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline, "nothing was written"
         time.sleep(0.05)

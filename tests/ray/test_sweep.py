@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.ray.wandb_file import wandb_history, wandb_records
+from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import parts, read, records
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,7 @@ def command(*words):
 def done_of(run):
     """Problems done in each cell."""
     return {
-        path.name: sum(row["error"] is None for row in read(path, ["error"]).to_pylist())
+        path.name: sum(row["error"] is None for row in read(folder_at(path), ["error"]).to_pylist())
         for path in sorted(run.iterdir())
         if path.is_dir()
     }
@@ -68,7 +69,7 @@ def test_every_cell_holds_every_problem_once(finished):
 
 def test_a_new_cell_is_all_that_runs(finished):
     folder, run = finished
-    before = {path: parts(path) for path in run.iterdir() if path.is_dir()}
+    before = {path: parts(folder_at(path)) for path in run.iterdir() if path.is_dir()}
     more = GRID | {"search": SEARCH | {"n": [4, 8, 16]}}
     _, again = sweep(folder, grids=[more])
     assert again.returncode == 0, again.stdout + again.stderr
@@ -78,7 +79,7 @@ def test_a_new_cell_is_all_that_runs(finished):
         "beam_search-n16",
         "dvts-n16",
     }
-    assert all(parts(path) == there for path, there in before.items())
+    assert all(parts(folder_at(path)) == there for path, there in before.items())
 
 
 def test_the_report_comes_from_the_files_alone(finished):

@@ -1,8 +1,8 @@
 """The files of cluster/, by what can check them without a cluster."""
 
 import re
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,14 +26,20 @@ def test_a_script_is_bash(script):
     subprocess.run(["bash", "-n", str(script)], check=True)
 
 
+def assert_passes(linter, *arguments):
+    """The linters are packages of this environment."""
+    command = [Path(sys.executable).with_name(linter), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=name)
 def test_a_script_passes_shellcheck(script):
-    if shutil.which("shellcheck") is None:
-        pytest.skip("shellcheck is not installed")
-    done = subprocess.run(
-        ["shellcheck", "--shell=bash", str(script)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
+    assert_passes("shellcheck", "--shell=bash", script)
+
+
+def test_the_image_passes_hadolint():
+    assert_passes("hadolint", CLUSTER / "Dockerfile")
 
 
 def test_ray_up_accepts_its_file():

@@ -4,7 +4,6 @@ stored run can be shown again."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from tts_ray.analysis.metrics import wilson
@@ -12,6 +11,8 @@ from tts_ray.analysis.outcomes import Outcome, search_name
 from tts_ray.analysis.scoreboard import Score, Scoreboard
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.flops import CONVENTIONS, Sizes, flops
+from tts_ray.results.folder import Folder
+from tts_ray.results.run_directory import parts
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Log(Protocol):
 
     def log(self, values: Mapping[str, float | int]) -> None: ...
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None: ...
-    def keep(self, name: str, files: Iterable[Path]) -> None: ...
+    def keep(self, name: str, addresses: Iterable[str]) -> None: ...
 
 
 def metrics(board: Scoreboard, sizes: Sizes, search: str) -> Iterator[tuple[str, float]]:
@@ -53,7 +54,7 @@ def metrics(board: Scoreboard, sizes: Sizes, search: str) -> Iterator[tuple[str,
         yield f"accuracy_by_level/{search}/{level}", tally.right / tally.done
 
 
-def show_results(log: Log, name: str, board: Scoreboard, sizes: Sizes, run: Path) -> None:
+def show_results(log: Log, name: str, board: Scoreboard, sizes: Sizes, run: Folder) -> None:
     """Show a run that ended: its searches, its problems, its curve, and its files as an artifact
     of that name."""
     for row in curve(board, sizes):
@@ -63,16 +64,17 @@ def show_results(log: Log, name: str, board: Scoreboard, sizes: Sizes, run: Path
         ("problems", problems_table(stored_outcomes(run, failed=True))),
     ):
         log.table(title, table.columns, table.rows)
-    log.keep(name, [run / "run.yaml", *sorted(run.glob("*.parquet"))])
+    log.keep(name, [run.address(file) for file in ("run.yaml", *parts(run))])
 
 
-def show_sweep(log: Log, sweep: Path, cells: Mapping[str, tuple[Scoreboard, Sizes]]) -> None:
+def show_sweep(log: Log, sweep: Folder, cells: Mapping[str, tuple[Scoreboard, Sizes]]) -> None:
     """Show a sweep as a whole: a table of all cells, and its strategies as an artifact."""
     tables = {cell: searches_table(board, sizes) for cell, (board, sizes) in cells.items()}
     columns = next(iter(tables.values())).columns
     rows = [[cell, *row] for cell, table in tables.items() for row in table.rows]
     log.table("cells", ["cell", *columns], rows)
-    log.keep(f"{sweep.name}-strategies", sorted(sweep.glob("strategy-*.yaml")))
+    strategies = [name for name in sweep.files() if name.startswith("strategy-")]
+    log.keep(f"{sweep.name}-strategies", map(sweep.address, strategies))
 
 
 def curve(board: Scoreboard, sizes: Sizes) -> list[dict[str, float]]:

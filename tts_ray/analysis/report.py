@@ -1,16 +1,13 @@
-"""A run's report: a table for the terminal and plots as PNG files."""
+"""A run's report: a table for the terminal and plots as PNG."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.table import Table
 
 from tts_ray.analysis.curves import Point, headline
+from tts_ray.analysis.figure import png
 from tts_ray.analysis.metrics import Estimate
 from tts_ray.flops import CONVENTIONS, Convention
 
@@ -69,8 +66,8 @@ def headline_note(parts: Mapping[object, Sequence[Point]]) -> str:
     return " or ".join(sorted(names))
 
 
-def plot_curves(points: Sequence[Point], file: Path) -> None:
-    """Accuracy against N and against FLOPs, side by side."""
+def plot_curves(points: Sequence[Point]) -> bytes:
+    """Accuracy against N and against FLOPs, side by side, as PNG."""
     convention: Convention = (
         "algorithmic" if all("algorithmic" in point.flops for point in points) else "paper"
     )
@@ -81,13 +78,11 @@ def plot_curves(points: Sequence[Point], file: Path) -> None:
     draw(right, points, lambda point: point.flops[convention])
     right.set_xlabel(f"FLOPs per problem ({convention})")
     right.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    return png(figure)
 
 
-def plot_parts(parts: Mapping[object, Sequence[Point]], by: str, file: Path) -> None:
-    """Accuracy against N, one panel per part."""
+def plot_parts(parts: Mapping[object, Sequence[Point]], by: str) -> bytes:
+    """Accuracy against N, one panel per part, as PNG."""
     figure, axes = plt.subplots(
         1, len(parts), figsize=(3.2 * len(parts), 3.4), sharey=True, squeeze=False
     )
@@ -97,9 +92,7 @@ def plot_parts(parts: Mapping[object, Sequence[Point]], by: str, file: Path) -> 
         axis.set_xlabel("budget N")
     axes[0][0].set_ylabel("accuracy (%)")
     axes[0][-1].legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    return png(figure)
 
 
 def draw(axis: Axes, points: Sequence[Point], x: Callable[[Point], float]) -> None:

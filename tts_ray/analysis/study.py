@@ -1,15 +1,14 @@
 """A sweep's directory as studies: the cells of one policy, PRM, dataset and seed together."""
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import yaml
 
 from tts_ray.analysis.compute_optimal import Evidence, gather
 from tts_ray.analysis.outcomes import Outcome, search_name
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
+from tts_ray.results.folder import Folder
+from tts_ray.results.run_directory import description, runs_in
 from tts_ray.search.adaptive import Adaptive
 from tts_ray.search.strategy import Strategy
 
@@ -38,18 +37,18 @@ class Study:
         return gather(plain, self.sizes)
 
 
-def studies(sweep: Path) -> list[Study]:
+def studies(sweep: Folder) -> list[Study]:
     """The studies of a sweep's directory. A cell without a PRM belongs to each of its policy's.
 
     Raises:
         StoreError: there is no cell, or a result file cannot be read.
     """
     cells = []
-    for file in sorted(sweep.glob("*/run.yaml")):
-        identity = yaml.safe_load(file.read_text())["identity"]
+    for cell in runs_in(sweep):
+        identity = description(cell)["identity"]
         prm = identity["prm"]["name"] if identity["prm"] else None
         key = (identity["policy"]["name"], prm, identity["dataset"]["name"], identity["seed"])
-        cells.append((key, file.parent))
+        cells.append((key, cell))
     if not cells:
         raise StoreError(f"{sweep} holds no cell of a sweep")
     found = []
@@ -64,9 +63,9 @@ def studies(sweep: Path) -> list[Study]:
     return sorted(found, key=lambda study: study.sizes.policy.nominal)
 
 
-def strategies_of(cell: Path) -> dict[str, Strategy]:
+def strategies_of(cell: Folder) -> dict[str, Strategy]:
     """The strategy of a cell's search, if it is an adaptive one."""
-    search = yaml.safe_load((cell / "run.yaml").read_text())["identity"]["search"]
+    search = description(cell)["identity"]["search"]
     if search["name"] != "adaptive":
         return {}
     strategy = Strategy.of(search["strategy"])

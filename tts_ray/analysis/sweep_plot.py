@@ -1,22 +1,19 @@
 """A sweep's figure: accuracy against FLOPs, a panel for each policy, a line for each method."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from tts_ray.analysis.compute_optimal import Evidence
 from tts_ray.analysis.curves import HEADLINE
+from tts_ray.analysis.figure import png
 from tts_ray.analysis.metrics import accuracy
 from tts_ray.analysis.study import Study
 
 
-def plot(studies: Sequence[Study], file: Path) -> None:
-    """Write the figure as PNG. The dashed level is each policy's greedy answer."""
+def plot(studies: Sequence[Study]) -> bytes:
+    """The figure as PNG. The dashed level is each policy's greedy answer."""
     figure, axes = plt.subplots(
         1, len(studies), figsize=(4.2 * len(studies), 3.8), sharey=True, squeeze=False
     )
@@ -26,9 +23,7 @@ def plot(studies: Sequence[Study], file: Path) -> None:
         axis.set_xlabel(f"FLOPs per problem ({study.sizes.convention})")
     axes[0][0].set_ylabel(f"accuracy (%), {HEADLINE}")
     axes[0][-1].legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(file, dpi=130)
-    plt.close(figure)
+    return png(figure, dpi=130)
 
 
 def draw(axis: Axes, evidence: Evidence) -> None:

@@ -2,40 +2,41 @@
 
     run.yaml            the resolved configuration, its digest, versions, git revision
     part-000001.parquet finished searches, in whole files that appear atomically
-    lock                held by the running job; the system lets go of it however the job ends
+    lock                held by the running job
 
-`append` returns only once the record is on disk, so a kill at any moment loses at most the
-searches in flight.
+It may lie on a local or shared file system or in an object store (folder.py). `append` returns only
+once the record is stored, so a kill at any moment loses at most the searches in flight.
 """
 
 import asyncio
-import fcntl
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
 from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
 from tts_ray.errors import StoreError
+from tts_ray.results.folder import Folder
 from tts_ray.results.schema import SCHEMA, VERSION, to_record, to_row
 from tts_ray.types import Record
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
-class OtherSchema(StoreError):
-    """A part of another version of this package: whole, but not to be read by this one."""
+class BadPart(StoreError):
+    """A part that is truncated, or that this package has not written."""
 
 
 class RunDirectory:
     """The run directory while a job writes to it; a context manager that holds its lock.
 
     Args:
-        path: created if need be.
+        folder: created if need be.
         identity: what the records depend on; a directory that holds another is refused.
         about: the rest of run.yaml (digest, versions, settings), written when new.
 
@@ -45,39 +46,28 @@ class RunDirectory:
     A part that is truncated or was not written by this package is set aside, not deleted.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any], about: dict[str, Any]) -> None:
-        self.path = path
+    def __init__(self, folder: Folder, identity: dict[str, Any], about: dict[str, Any]) -> None:
+        self.folder = folder
         self.identity = identity
         self.about = about
-        self._lock: IO[str] | None = None
         self._queue: list[tuple[Record, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
-        self.notices: list[str] = []
-        """What was found amiss and set right, for people to read."""
 
     def __enter__(self) -> Self:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / "lock", "a")
-        except OSError as error:
-            raise StoreError(f"run directory {self.path} cannot be written: {error}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise StoreError(
-                f"another job is writing to {self.path}; wait for it or stop it"
-            ) from None
-        try:
-            self._probe()
+        with ExitStack() as opened:
+            try:
+                self._lock = opened.enter_context(self.folder.lock())
+                # A full disk or a read-only one is found before the engines are loaded.
+                self.folder.write("probe", b"written")
+                self.folder.delete("probe")
+            except OSError as error:
+                raise StoreError(
+                    f"run directory {self.folder} cannot be written: {error}"
+                ) from None
             self._describe()
-            for leftover in self.path.glob("*.tmp"):
-                leftover.unlink()
             self._set_bad_parts_aside()
-            self._next = 1 + max((number(part) for part in parts(self.path)), default=0)
-        except BaseException:
-            self._lock.close()
-            raise
+            self._next = 1 + max(map(number, parts(self.folder)), default=0)
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
@@ -86,48 +76,34 @@ class RunDirectory:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._lock is not None
-        self._lock.close()
+        self._opened.close()
 
     def _describe(self) -> None:
-        file = self.path / "run.yaml"
-        if not file.exists():
-            if parts(self.path):
-                raise StoreError(f"{self.path} has results but no run.yaml; choose another run=")
+        if "run.yaml" not in self.folder.files():
+            if parts(self.folder):
+                raise StoreError(f"{self.folder} has results but no run.yaml; choose another run=")
             text = yaml.safe_dump(self.about | {"identity": self.identity}, sort_keys=False)
-            write_atomically(file, lambda temporary: temporary.write_text(text))
+            self.folder.write("run.yaml", text.encode())
             return
-        changes = differences(yaml.safe_load(file.read_text())["identity"], self.identity)
+        changes = differences(description(self.folder)["identity"], self.identity)
         if changes:
             raise StoreError(
-                f"{self.path} holds a run with another configuration: {'; '.join(changes)}. "
+                f"{self.folder} holds a run with another configuration: {'; '.join(changes)}. "
                 f"Choose another run=, or go back to the first configuration to resume"
             )
 
-    def _probe(self) -> None:
-        """Write something, so that a full disk or a read-only one is found before the engines
-        are loaded."""
-        probe = self.path / "probe"
-        try:
-            write_atomically(probe, lambda temporary: temporary.write_text("written"))
-            probe.unlink()
-        except OSError as error:
-            raise StoreError(f"run directory {self.path} cannot be written: {error}") from None
-
     def _set_bad_parts_aside(self) -> None:
         """Rename what is no result file, so that its problems are owed again."""
-        for part in parts(self.path):
+        for part in parts(self.folder):
             try:
-                read_part(part, ["problem_id", "search", "error"])
-            except OtherSchema:
-                raise
-            except StoreError as error:
-                aside = part.with_name(part.name + ".bad")
-                os.replace(part, aside)
-                self.notices.append(f"{error}: set aside as {aside.name}, its searches are owed")
+                read_part(self.folder, part, ["problem_id", "search", "error"])
+            except BadPart as error:
+                aside = f"{part}.bad"
+                self.folder.rename(part, aside)
+                log.warning("%s: set aside as %s, its searches are owed", error, aside)
 
     async def append(self, record: Record) -> None:
-        """Write one record; returns once it is on disk.
+        """Write one record; returns once it is stored.
 
         Records that arrive while a part is being written share the next part.
 
@@ -143,14 +119,13 @@ class RunDirectory:
     async def _drain(self) -> None:
         while self._queue:
             batch, self._queue = self._queue, []
-            part = self.path / f"part-{self._next:06d}.parquet"
+            part = f"part-{self._next:06d}.parquet"
             self._next += 1
             error = None
             try:
-                await asyncio.to_thread(write_part, part, [record for record, _ in batch])
-            except OSError as failure:
-                part.with_name(part.name + ".tmp").unlink(missing_ok=True)
-                error = StoreError(f"{part} cannot be written: {failure}; what is there is intact")
+                await asyncio.to_thread(self._write_part, part, [record for record, _ in batch])
+            except StoreError as failure:
+                error = failure
             for _, done in batch:
                 if done.cancelled():
                     continue
@@ -159,32 +134,67 @@ class RunDirectory:
                 else:
                     done.set_exception(error)
 
-
-def write_part(part: Path, records: list[Record]) -> None:
-    """Write records as one Parquet file that appears whole or not at all."""
-    table = pa.Table.from_pylist([to_row(record) for record in records], SCHEMA)
-    write_atomically(part, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
-
-
-def write_atomically(file: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside `file`, flush to disk, then take its name."""
-    temporary = file.with_name(file.name + ".tmp")
-    write(temporary)
-    with open(temporary, "rb+") as written:
-        os.fsync(written.fileno())
-    os.replace(temporary, file)
+    def _write_part(self, part: str, records: list[Record]) -> None:
+        """Write records as one Parquet file that appears whole or not at all."""
+        table = pa.Table.from_pylist([to_row(record) for record in records], SCHEMA)
+        content = io.BytesIO()
+        pq.write_table(table, content, compression="zstd")
+        self._lock.check()
+        try:
+            self.folder.create(part, content.getvalue())
+        except OSError as error:
+            raise StoreError(
+                f"{self.folder.address(part)} cannot be written: {error}; what is there is intact"
+            ) from None
 
 
-def parts(path: Path) -> list[Path]:
-    """The result files of a run directory, oldest first."""
-    return sorted(path.glob("part-*.parquet"))
+def description(folder: Folder) -> Any:
+    """What run.yaml says.
+
+    Raises:
+        StoreError: there is no run, or the place cannot be read.
+    """
+    try:
+        return yaml.safe_load(folder.read("run.yaml"))
+    except FileNotFoundError:
+        raise StoreError(f"{folder} is no run directory: it has no run.yaml") from None
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error}") from None
 
 
-def number(part: Path) -> int:
-    return int(part.stem.removeprefix("part-"))
+def runs_in(folder: Folder) -> list[Folder]:
+    """The run directories in a sweep's folder, by name.
+
+    Raises:
+        StoreError: the place cannot be read.
+    """
+    try:
+        return [each for each in folder.folders() if "run.yaml" in each.files()]
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error}") from None
 
 
-def read(path: Path, columns: list[str] | None = None) -> pa.Table:
+def parts(folder: Folder) -> list[str]:
+    """The names of the result files of a run directory, oldest first.
+
+    Raises:
+        StoreError: the place cannot be read.
+    """
+    try:
+        return [name for name in folder.files() if is_part(name)]
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error}") from None
+
+
+def is_part(name: str) -> bool:
+    return name.startswith("part-") and name.endswith(".parquet")
+
+
+def number(part: str) -> int:
+    return int(part.removeprefix("part-").removesuffix(".parquet"))
+
+
+def read(folder: Folder, columns: list[str] | None = None) -> pa.Table:
     """All rows of a run directory, in the order they were written.
 
     Nested columns are named like candidates.list.element.kept.
@@ -192,7 +202,7 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
     Raises:
         StoreError: a part is not a readable Parquet file of this schema.
     """
-    tables = [read_part(part, columns) for part in parts(path)]
+    tables = [read_part(folder, part, columns) for part in parts(folder)]
     if not tables:
         schema = (
             SCHEMA
@@ -203,31 +213,41 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def read_part(part: Path, columns: list[str] | None) -> pa.Table:
-    """The rows of one part. Raises StoreError if it is not one of this schema."""
+def read_part(folder: Folder, part: str, columns: list[str] | None) -> pa.Table:
+    """The rows of one part.
+
+    Raises:
+        BadPart: it is no such file, or not all of one.
+        StoreError: it cannot be reached, or is of another version of this package.
+    """
+    where = folder.address(part)
     try:
-        file = pq.ParquetFile(part)
+        content = folder.read(part)
+    except OSError as error:
+        raise StoreError(f"{where} cannot be read: {error}") from None
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
         written = (file.schema_arrow.metadata or {}).get(b"tts_ray.schema")
         if written is None:
-            raise StoreError(f"{part} was not written by tts_ray")
+            raise BadPart(f"{where} was not written by tts_ray")
         if written.decode() != VERSION:
-            raise OtherSchema(
-                f"{part} has schema {written.decode()}, and this tts_ray reads schema {VERSION}; "
+            raise StoreError(
+                f"{where} has schema {written.decode()}, and this tts_ray reads schema {VERSION}; "
                 f"read it with the version named in run.yaml"
             )
         return file.read(columns)
     except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(f"{part} is not readable ({error})") from None
+        raise BadPart(f"{where} is not readable ({error})") from None
 
 
-def records(path: Path) -> Iterator[Record]:
+def records(folder: Folder) -> Iterator[Record]:
     """Every finished record of a run directory, part by part; failed attempts are left out.
 
     Raises:
         StoreError: a part is not a readable Parquet file of this schema.
     """
-    for part in parts(path):
-        for row in read_part(part, None).to_pylist():
+    for part in parts(folder):
+        for row in read_part(folder, part, None).to_pylist():
             if row["error"] is None:
                 yield to_record(row)
 

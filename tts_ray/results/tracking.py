@@ -3,16 +3,19 @@ slow or off changes nothing about the run."""
 
 import hashlib
 import json
+import logging
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
 import wandb
+
+from tts_ray.results.folder import Folder
+
+log = logging.getLogger(__name__)
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
@@ -47,10 +50,9 @@ class Settings(Protocol):
     def group(self) -> str | None: ...
 
 
-def tracker_of(identity: Mapping[str, Any], settings: Settings, directory: Path) -> "Tracker":
+def tracker_of(identity: Mapping[str, Any], settings: Settings, folder: Folder) -> "Tracker":
     """The W&B run of a run directory: its id follows from the identity."""
-    name = directory.name
-    return Tracker(directory, run_id(name, identity), name, identity, settings)
+    return Tracker(folder, run_id(folder.name, identity), folder.name, identity, settings)
 
 
 def run_id(name: str, identity: Mapping[str, Any]) -> str:
@@ -60,7 +62,7 @@ def run_id(name: str, identity: Mapping[str, Any]) -> str:
     return f"{name}-{digest}"[-64:]
 
 
-def sweep_tracker(sweep: Path, settings: Settings, cells: Iterable[str]) -> "Tracker":
+def sweep_tracker(sweep: Folder, settings: Settings, cells: Iterable[str]) -> "Tracker":
     """The W&B run that shows a sweep as a whole, beside those of its cells."""
     return Tracker(sweep, f"{sweep.name}-sweep"[-64:], sweep.name, {"cells": [*cells]}, settings)
 
@@ -72,20 +74,20 @@ class Tracker:
     went wrong is in `problem` and on stderr; it is never an error of the run.
 
     Args:
-        directory: where offline data goes.
+        folder: the run's; offline data goes there, or beside it if that is no local folder.
         run_id: at most 64 letters, digits and dashes.
         config: the resolved configuration.
     """
 
     def __init__(
         self,
-        directory: Path,
+        folder: Folder,
         run_id: str,
         name: str,
         config: Mapping[str, Any],
         settings: Settings,
     ) -> None:
-        self.directory = directory
+        self.folder = folder
         self.id = run_id
         self.mode = resolve_mode(settings.mode)
         self.arguments: dict[str, Any] = {
@@ -96,7 +98,7 @@ class Tracker:
             "project": settings.project,
             "entity": settings.entity,
             "group": settings.group,
-            "dir": str(directory),
+            "dir": str(folder.scratch),
             "resume": "allow" if self.mode == "online" else None,
             "reinit": "create_new",
             # W&B's own monitor samples the memory and load of this machine's GPUs.
@@ -125,12 +127,15 @@ class Tracker:
         """Log a table."""
         self._work.put(lambda run: run.log({name: wandb.Table(columns=columns, data=rows)}))
 
-    def keep(self, name: str, files: Iterable[Path]) -> None:
+    def keep(self, name: str, addresses: Iterable[str]) -> None:
         """Keep files as an artifact; none is made of no files. They are referred to where they
-        lie until they are uploaded, not copied."""
+        lie until they are uploaded, not copied; those of an object store are not uploaded."""
         artifact = wandb.Artifact(name, type="results")
-        for file in files:
-            artifact.add_file(str(file), policy="immutable", skip_cache=True)
+        for address in addresses:
+            if "://" in address:
+                artifact.add_reference(address, checksum=False)
+            else:
+                artifact.add_file(address, policy="immutable", skip_cache=True)
         if artifact.manifest.entries:
             self._work.put(lambda run: run.log_artifact(artifact))
 
@@ -146,7 +151,7 @@ class Tracker:
         if self._thread.is_alive():
             self.problem = f"W&B did not finish within {FINISH_S:g} s"
         if self.problem:
-            print(f"{self.problem}; {REMEDY.format(self.directory)}", file=sys.stderr)
+            log.warning("%s; %s", self.problem, REMEDY.format(self.folder))
 
     def _show(self) -> None:
         """Do the work in order, in a thread of its own: the run waits for none of it."""
@@ -159,6 +164,7 @@ class Tracker:
             self.problem = f"W&B failed: {type(error).__name__}: {error}"
 
     def _open(self) -> Any:
+        self.folder.scratch.mkdir(parents=True, exist_ok=True)
         try:
             run = wandb.init(**self.arguments)
         except wandb.errors.Error as error:

@@ -24,6 +24,7 @@ from tts_ray.evaluate import Trial
 from tts_ray.flops import Sizes
 from tts_ray.grading.answers import extract_answer
 from tts_ray.grading.equivalence import Grader
+from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import RunDirectory
 from tts_ray.results.tracking import Tracker, tracker_of
 from tts_ray.types import Candidate, Grade, Record
@@ -65,10 +66,10 @@ class Cell:
             "sizes": asdict(self.sizes),
             "config": asdict(self.config),
         }
-        path = Path(self.config.run)
-        self.directory = RunDirectory(path, self.config.identity(), about).__enter__()
+        folder = folder_at(self.config.run)
+        self.directory = RunDirectory(folder, self.config.identity(), about).__enter__()
         try:
-            ended = self.recall(stored_outcomes(path, failed=True))
+            ended = self.recall(stored_outcomes(folder, failed=True))
         except BaseException:
             self.directory.__exit__(None, None, None)
             raise
@@ -89,7 +90,7 @@ class Cell:
         try:
             if self._tracker:
                 show_results(
-                    self._tracker, self._tracker.id, self.board, self.sizes, self.directory.path
+                    self._tracker, self._tracker.id, self.board, self.sizes, self.directory.folder
                 )
                 self._tracker.__exit__(kind, error, traceback)
         finally:
@@ -120,8 +121,9 @@ class Cell:
         await self.directory.append(graded)
         self.board.add(Outcome.of(graded))
         if self._tracker is None:
-            path = self.directory.path
-            self._tracker = tracker_of(self.config.identity(), self.config.wandb, path).__enter__()
+            folder = self.directory.folder
+            tracker = tracker_of(self.config.identity(), self.config.wandb, folder)
+            self._tracker = tracker.__enter__()
         row = dict(metrics(self.board, self.sizes, graded.search))
         self._tracker.log(row | dict(gauges))
 

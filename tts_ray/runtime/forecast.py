@@ -57,7 +57,7 @@ class Forecast:
 def forecast(cell: Cell, pilots: Sequence[Cell]) -> Forecast:
     """From the outcomes of the pilot of the cell's family."""
     pilot = next(p for p in pilots if family(p) == family(cell))
-    outcomes = stored_outcomes(pilot.directory.path)
+    outcomes = stored_outcomes(pilot.directory.folder)
     if not outcomes or pilot.rate is None:
         return Forecast(cell)
     per_problem = [outcome.policy_usage.generated_tokens for outcome in outcomes]
@@ -87,7 +87,7 @@ def forecast_table(cells: Sequence[Cell], gpus: float) -> Table:
     for column in ("searches", "Mtokens [95 %]", "FLOPs", "hours", "GPU-hours"):
         table.add_column(column, justify="right")
     for row in rows:
-        name = row.cell.directory.path.name
+        name = row.cell.directory.folder.name
         if row.tokens is None:
             table.add_row(name, str(row.cell.owed), "pilot failed")
             continue

@@ -11,18 +11,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from tts_ray.concurrency import together
 from tts_ray.config import RunConfig, load_config
-from tts_ray.errors import ConfigError, EngineError, StoreError
+from tts_ray.errors import ConfigError, EngineError
 from tts_ray.evaluate import Trial
 from tts_ray.grading.equivalence import Grader
 from tts_ray.protocols import LeasedReward, Pool
-from tts_ray.results.run_directory import records
+from tts_ray.results.folder import Folder, folder_at
+from tts_ray.results.run_directory import description, records
 from tts_ray.runtime.cell import Cell
 from tts_ray.runtime.fleets import fleets
+from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.progress import RunProgress
@@ -36,17 +37,14 @@ AT_ONCE = 8
 """Problems in flight for each replica: enough to keep it busy, few enough to hold in memory."""
 
 
-def rescored_config(source: Path, changes: list[str], configs: Path) -> RunConfig:
+def rescored_config(source: Folder, changes: list[str], configs: Path) -> RunConfig:
     """The configuration of a stored run with another PRM.
 
     Raises:
         ConfigError: the run's search is guided by scores, or no PRM is named.
         StoreError: there is no run.
     """
-    file = source / "run.yaml"
-    if not file.is_file():
-        raise StoreError(f"{source} is no run directory: it has no run.yaml")
-    stored: dict[str, Any] = yaml.safe_load(file.read_text())["config"]
+    stored: dict[str, Any] = description(source)["config"]
     names = stored["search"]["name"]
     name = names if isinstance(names, str) else next(iter(names)) if len(names) == 1 else ""
     if name not in SEARCHES or not SEARCHES[name].pools:
@@ -62,21 +60,21 @@ def rescored_config(source: Path, changes: list[str], configs: Path) -> RunConfi
     return config
 
 
-def rescore(source: Path, config: RunConfig, console: Console) -> int:
+def rescore(source: Folder, config: RunConfig, console: Console) -> int:
     """Score every stored pool of `source` into the run directory of `config`; return how many
     are owed still.
 
     Raises:
         TtsError: it cannot start, or results cannot be written.
     """
-    with Cell(config, retry_failed=True) as cell:
+    with job_log(folder_at(config.run), console), Cell(config, retry_failed=True) as cell:
         if cell.trials:
             check_pair(config)
             asyncio.run(score_all(source, cell, console))
         return cell.owed
 
 
-async def score_all(source: Path, cell: Cell, console: Console) -> None:
+async def score_all(source: Folder, cell: Cell, console: Console) -> None:
     """Load the PRM and send every owed record through it, to grading and to disk."""
     config = cell.config
     connect(config.cluster.address)
@@ -105,7 +103,7 @@ async def score_all(source: Path, cell: Cell, console: Console) -> None:
                     group.create_task(run(record, owed[record.problem.id]))
 
 
-def owed_of(source: Path, owed: dict[str, Trial]) -> Iterator[Record]:
+def owed_of(source: Folder, owed: dict[str, Trial]) -> Iterator[Record]:
     """The stored records of the problems that are owed."""
     return (record for record in records(source) if record.problem.id in owed)
 

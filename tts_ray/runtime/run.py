@@ -17,9 +17,11 @@ from tts_ray.engines.checkpoint import locate
 from tts_ray.errors import TtsError
 from tts_ray.evaluate import Trial, evaluate
 from tts_ray.grading.equivalence import Grader
+from tts_ray.results.folder import folder_at
 from tts_ray.runtime.cell import Cell
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.interrupt import Interrupt
+from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.progress import RunProgress
@@ -36,13 +38,14 @@ def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> S
     Raises:
         TtsError: the run cannot start, or its results cannot be written.
     """
-    with Cell(config, retry_failed=retry_failed) as cell:
-        for notice in cell.directory.notices:
-            console.print(notice, style="yellow", highlight=False, soft_wrap=True, markup=False)
+    with (
+        job_log(folder_at(config.run), console),
+        Cell(config, retry_failed=retry_failed) as cell,
+    ):
         console.print(
             f"{len(cell.problems)} problems x {len(cell.searches)} searches, "
             f"{cell.board.done} of {cell.board.total} already done; "
-            f"results in {cell.directory.path}",
+            f"results in {cell.directory.folder}",
             highlight=False,
             soft_wrap=True,
         )

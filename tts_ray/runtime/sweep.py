@@ -5,16 +5,17 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
 
 from rich.console import Console
 
 from tts_ray.analysis.live import show_sweep
 from tts_ray.config import RunConfig
 from tts_ray.flops import flops
+from tts_ray.results.folder import folder_at
 from tts_ray.results.tracking import sweep_tracker
 from tts_ray.runtime.cell import Cell
 from tts_ray.runtime.forecast import forecast_table, pilot_trials
+from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.run import check_pair, run_cells
@@ -39,9 +40,8 @@ def run_sweep(
         TtsError: the sweep cannot start or go on.
     """
     with ExitStack() as opened:
+        opened.enter_context(job_log(folder_at(sweep.run), console))
         cells = [opened.enter_context(Cell(c, retry_failed=retry_failed)) for c in configs]
-        for notice in (notice for cell in cells for notice in cell.directory.notices):
-            console.print(notice, style="yellow", highlight=False, soft_wrap=True, markup=False)
         done, total = sum(c.board.done for c in cells), sum(c.board.total for c in cells)
         console.print(
             f"{len(cells)} cells, {done} of {total} searches already done; results in {sweep.run}",
@@ -67,10 +67,10 @@ def run_sweep(
 
 def show(sweep: SweepConfig, cells: Sequence[Cell]) -> None:
     """Show the sweep as a whole in W&B."""
-    path = Path(sweep.run)
-    boards = {Path(cell.config.run).name: (cell.board, cell.sizes) for cell in cells}
-    with sweep_tracker(path, cells[0].config.wandb, boards) as tracker:
-        show_sweep(tracker, path, boards)
+    folder = folder_at(sweep.run)
+    boards = {cell.directory.folder.name: (cell.board, cell.sizes) for cell in cells}
+    with sweep_tracker(folder, cells[0].config.wandb, boards) as tracker:
+        show_sweep(tracker, folder, boards)
 
 
 def report(

@@ -5,6 +5,7 @@ does not tell its progress at all, which is no progress either.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ CHECKS = 4
 """How often a replica is looked at within the time it may stand still."""
 
 Progress = tuple[int, int]
+log = logging.getLogger(__name__)
 
 
 class Watched(Protocol):
@@ -53,4 +55,5 @@ class Watchdog:
             self._seen[id(slot)] = progress, now
         elif now - since >= self.stall_s:
             del self._seen[id(slot)]
+            log.warning("a replica made no progress for %g s: ending it", now - since)
             await slot.engine.end()

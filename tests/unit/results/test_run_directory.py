@@ -1,4 +1,5 @@
 import asyncio
+import io
 import math
 import pathlib
 import subprocess
@@ -43,115 +44,119 @@ def record_of(number, error=None):
     )
 
 
-def opened(path, identity=IDENTITY):
-    return RunDirectory(path, identity, {"digest": "x"})
+def parquet(table):
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    return content.getvalue()
 
 
-def write(path, records):
+FOREIGN = parquet(pa.table({"x": [1]}))
+
+
+def opened(folder, identity=IDENTITY):
+    return RunDirectory(folder, identity, {"digest": "x"})
+
+
+def write(folder, records):
     async def append_all():
-        with opened(path) as directory:
+        with opened(folder) as directory:
             await asyncio.gather(*(directory.append(record) for record in records))
 
     asyncio.run(append_all())
 
 
-def test_what_was_written_is_read_back_the_same(tmp_path):
+def test_what_was_written_is_read_back_the_same(folder):
     records = [record_of(number) for number in range(5)]
-    write(tmp_path, records)
-    assert [to_record(row) for row in read(tmp_path).to_pylist()] == records
+    write(folder, records)
+    assert [to_record(row) for row in read(folder).to_pylist()] == records
 
 
-def test_an_unscored_step_stays_unscored(tmp_path):
+def test_an_unscored_step_stays_unscored(folder):
     step = Step("", (), Finish.LENGTH, 0.0)
     path = Path((step,), (UNSCORED,), (0,))
     candidates = (Candidate(path, False, Grade()),)
     record = Record(Problem.of("q", "1"), "s(n=1)", 0, candidates, Usage(), Usage(), 0, 0.0)
-    write(tmp_path, [record])
-    (row,) = read(tmp_path).to_pylist()
+    write(folder, [record])
+    (row,) = read(folder).to_pylist()
     assert math.isnan(to_record(row).candidates[0].path.scores[0])
 
 
-def test_a_second_job_on_the_directory_is_refused(tmp_path):
-    with opened(tmp_path), pytest.raises(StoreError, match="another job"), opened(tmp_path):
+def test_a_second_job_on_the_directory_is_refused(folder):
+    with opened(folder), pytest.raises(StoreError, match="another job"), opened(folder):
         pass
 
 
-def test_another_configuration_is_refused_with_the_difference(tmp_path):
-    with opened(tmp_path):
+def test_another_configuration_is_refused_with_the_difference(folder):
+    with opened(folder):
         pass
     changed = {"policy": {"name": "b"}, "seed": 0}
-    with pytest.raises(StoreError, match=r"policy\.name: 'a' -> 'b'"), opened(tmp_path, changed):
+    with pytest.raises(StoreError, match=r"policy\.name: 'a' -> 'b'"), opened(folder, changed):
         pass
 
 
-def test_a_part_that_was_being_written_is_swept_away(tmp_path):
-    write(tmp_path, [record_of(1)])
-    (tmp_path / "part-000002.parquet.tmp").write_bytes(b"half a file")
-    write(tmp_path, [record_of(2)])
-    assert len(read(tmp_path)) == 2
-    assert not list(tmp_path.glob("*.tmp"))
+def test_a_part_that_was_being_written_is_swept_away(disk):
+    write(disk, [record_of(1)])
+    (disk.path / "part-000002.parquet.tmp").write_bytes(b"half a file")
+    write(disk, [record_of(2)])
+    assert len(read(disk)) == 2
+    assert not list(disk.path.glob("*.tmp"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not parquet at all", None])
-def test_a_bad_part_is_named_and_stops_the_reading(tmp_path, content):
-    write(tmp_path, [record_of(1)])
-    bad = tmp_path / "part-000009.parquet"
-    if content is None:
-        pq.write_table(pa.table({"x": [1]}), bad)
-    else:
-        bad.write_bytes(content)
+def test_a_bad_part_is_named_and_stops_the_reading(folder, content):
+    write(folder, [record_of(1)])
+    folder.write("part-000009.parquet", FOREIGN if content is None else content)
     with pytest.raises(StoreError, match="part-000009"):
-        read(tmp_path)
+        read(folder)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 0.3, 0.9, -1])
-def test_a_truncated_part_is_set_aside_and_the_others_stay_as_they_are(tmp_path, kept):
-    write(tmp_path, [record_of(1)])
-    write(tmp_path, [record_of(2)])
-    write(tmp_path, [record_of(3)])
-    first, second, third = parts(tmp_path)
-    whole = second.read_bytes()
+def test_a_truncated_part_is_set_aside_and_the_others_stay_as_they_are(folder, kept, caplog):
+    write(folder, [record_of(1)])
+    write(folder, [record_of(2)])
+    write(folder, [record_of(3)])
+    first, second, third = parts(folder)
+    whole = folder.read(second)
     size = int(kept * len(whole)) if 0 < kept < 1 else kept
-    second.write_bytes(whole[:size])
-    others = first.read_bytes(), third.read_bytes()
-    with opened(tmp_path) as directory:
-        (notice,) = directory.notices
-    assert "part-000002.parquet is not readable" in notice
-    assert parts(tmp_path) == [first, third]
-    assert (first.read_bytes(), third.read_bytes()) == others
-    assert (tmp_path / "part-000002.parquet.bad").read_bytes() == whole[:size]
-    write(tmp_path, [record_of(2)])
-    assert len(read(tmp_path)) == 3
+    folder.write(second, whole[:size])
+    others = folder.read(first), folder.read(third)
+    with opened(folder):
+        assert "part-000002.parquet is not readable" in caplog.text
+    assert parts(folder) == [first, third]
+    assert (folder.read(first), folder.read(third)) == others
+    assert folder.read("part-000002.parquet.bad") == whole[:size]
+    write(folder, [record_of(2)])
+    assert len(read(folder)) == 3
 
 
-def test_a_foreign_part_is_set_aside(tmp_path):
-    write(tmp_path, [record_of(1)])
-    pq.write_table(pa.table({"x": [1]}), tmp_path / "part-000009.parquet")
-    with opened(tmp_path) as directory:
-        assert "was not written by tts_ray" in directory.notices[0]
-    assert len(read(tmp_path)) == 1
+def test_a_foreign_part_is_set_aside(folder, caplog):
+    write(folder, [record_of(1)])
+    folder.write("part-000009.parquet", FOREIGN)
+    with opened(folder):
+        assert "was not written by tts_ray" in caplog.text
+    assert len(read(folder)) == 1
 
 
-def test_a_part_of_another_schema_is_no_damage_and_refused(tmp_path):
-    write(tmp_path, [record_of(1)])
-    (part,) = parts(tmp_path)
-    table = pq.read_table(part).replace_schema_metadata({"tts_ray.schema": "0"})
-    pq.write_table(table, part)
-    with pytest.raises(StoreError, match="reads schema"), opened(tmp_path):
+def test_a_part_of_another_schema_is_no_damage_and_refused(folder):
+    write(folder, [record_of(1)])
+    (part,) = parts(folder)
+    table = pq.read_table(pa.BufferReader(folder.read(part)))
+    folder.write(part, parquet(table.replace_schema_metadata({"tts_ray.schema": "0"})))
+    with pytest.raises(StoreError, match="reads schema"), opened(folder):
         pass
-    assert parts(tmp_path) == [part]
+    assert parts(folder) == [part]
 
 
-def test_a_full_disk_ends_the_writing_at_once_and_damages_nothing(tmp_path):
+def test_a_full_disk_ends_the_writing_at_once_and_damages_nothing(disk):
     """A limit on the size of files stands in for the disk: the kernel refuses the write."""
     script = """
 import asyncio, resource, signal, sys
-from pathlib import Path
 from tests.unit.results.test_run_directory import opened, record_of
 from tts_ray.errors import StoreError
+from tts_ray.results.folder import folder_at
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-with opened(Path(sys.argv[1])) as directory:
+with opened(folder_at(sys.argv[1])) as directory:
     asyncio.run(directory.append(record_of(1)))
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
     try:
@@ -160,7 +165,7 @@ with opened(Path(sys.argv[1])) as directory:
         print(error)
 """
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)],
+        [sys.executable, "-c", script, str(disk)],
         cwd=pathlib.Path(__file__).parents[3],
         capture_output=True,
         text=True,
@@ -169,28 +174,28 @@ with opened(Path(sys.argv[1])) as directory:
     )
     assert "cannot be written" in done.stdout
     assert "what is there is intact" in done.stdout
-    assert [part.name for part in parts(tmp_path)] == ["part-000001.parquet"]
-    assert not list(tmp_path.glob("*.tmp"))
-    assert len(read(tmp_path)) == 1
+    assert parts(disk) == ["part-000001.parquet"]
+    assert not list(disk.path.glob("*.tmp"))
+    assert len(read(disk)) == 1
 
 
-def test_a_directory_that_cannot_be_written_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot be written"), opened(tmp_path / "file" / "run"):
+def test_a_directory_that_cannot_be_written_is_refused(disk):
+    disk.write("file", b"")
+    with pytest.raises(StoreError, match="cannot be written"), opened(disk / "file" / "run"):
         pass
 
 
-def test_run_yaml_says_what_made_the_results(tmp_path):
-    with opened(tmp_path):
-        about = yaml.safe_load((tmp_path / "run.yaml").read_text())
+def test_run_yaml_says_what_made_the_results(folder):
+    with opened(folder):
+        about = yaml.safe_load(folder.read("run.yaml"))
     assert about == {"digest": "x", "identity": IDENTITY}
 
 
-def test_records_that_arrive_together_share_a_part(tmp_path):
-    write(tmp_path, [record_of(number) for number in range(50)])
-    assert len(parts(tmp_path)) < 10
-    assert len(read(tmp_path)) == 50
+def test_records_that_arrive_together_share_a_part(folder):
+    write(folder, [record_of(number) for number in range(50)])
+    assert len(parts(folder)) < 10
+    assert len(read(folder)) == 50
 
 
-def test_an_empty_run_reads_as_no_rows(tmp_path):
-    assert len(read(tmp_path, ["problem_id", "candidates.list.element.kept"])) == 0
+def test_an_empty_run_reads_as_no_rows(folder):
+    assert len(read(folder, ["problem_id", "candidates.list.element.kept"])) == 0

@@ -1,0 +1,80 @@
+"""Where the files of a run lie: a local or shared file system, or an object store."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+
+class Lock(Protocol):
+    """The right to write to a folder, while it is held."""
+
+    def check(self) -> None:
+        """Raises StoreError if the right was lost."""
+        ...
+
+
+class Folder(Protocol):
+    """Files by name, each of which appears whole or not at all.
+
+    Every method raises OSError if the place cannot be reached, read or written.
+    """
+
+    name: str
+    """The last part of where it lies."""
+    scratch: Path
+    """A local folder for what has to lie in one: this folder itself, if it is local."""
+
+    def __str__(self) -> str: ...
+
+    def __truediv__(self, name: str) -> "Folder":
+        """A folder inside this one."""
+        ...
+
+    def files(self) -> list[str]:
+        """Names of the files in it, sorted; none if it is not there."""
+        ...
+
+    def folders(self) -> list["Folder"]:
+        """The folders in it, sorted by name."""
+        ...
+
+    def read(self, name: str) -> bytes: ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, or write it anew. It is durable once this returns."""
+        ...
+
+    def create(self, name: str, content: bytes) -> None:
+        """Write a file that is not there yet. Raises FileExistsError if it is."""
+        ...
+
+    def rename(self, old: str, new: str) -> None: ...
+
+    def delete(self, name: str) -> None: ...
+
+    def address(self, name: str) -> str:
+        """The path or URL of a file."""
+        ...
+
+    def lock(self) -> AbstractContextManager[Lock]:
+        """Hold the right to write, with the folder made if need be.
+
+        Raises:
+            StoreError: another job holds it.
+        """
+        ...
+
+
+def folder_at(place: str | Path) -> Folder:
+    """The folder at a path or at a URL (s3://bucket/runs/x, gs://..., az://...).
+
+    Raises:
+        StoreError: the URL is not one of an object store.
+    """
+    if "://" not in str(place):
+        from tts_ray.results.local_folder import LocalFolder
+
+        return LocalFolder(Path(place))
+    from tts_ray.results.object_folder import ObjectFolder
+
+    return ObjectFolder(str(place))

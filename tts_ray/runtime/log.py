@@ -1,0 +1,47 @@
+"""What befalls a job beside its results: on the console, and in its run's job.log, which rotates."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from logging.handlers import RotatingFileHandler
+
+from rich.console import Console
+from rich.highlighter import NullHighlighter
+from rich.logging import RichHandler
+
+from tts_ray.results.folder import Folder
+
+FILE = "job.log"
+MAX_BYTES = 10 * 2**20
+KEPT = 3
+"""A file that reaches `MAX_BYTES` is put aside; so many of those are kept."""
+
+
+@contextmanager
+def job_log(folder: Folder, console: Console) -> Iterator[None]:
+    """Show and keep what the package logs until the end."""
+    logger = logging.getLogger("tts_ray")
+    shown = RichHandler(
+        console=console, show_path=False, markup=False, highlighter=NullHighlighter()
+    )
+    handlers: list[logging.Handler] = [shown]
+    # A run whose folder cannot be written is refused by whoever opens it, with the reason.
+    with suppress(OSError):
+        folder.scratch.mkdir(parents=True, exist_ok=True)
+        kept = RotatingFileHandler(
+            folder.scratch / FILE, maxBytes=MAX_BYTES, backupCount=KEPT, delay=True
+        )
+        kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers.append(kept)
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.level, logger.propagate = before
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
