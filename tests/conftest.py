@@ -5,7 +5,18 @@ from unittest.mock import patch
 
 import boto3
 import pytest
+import ray
 from moto.server import ThreadedMotoServer
+
+from tts_ray.runtime.session import connect
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A local Ray cluster; it ends with the module."""
+    connect("local")
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

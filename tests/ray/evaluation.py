@@ -3,7 +3,7 @@
 import asyncio
 
 from tts_ray.evaluate import Trial, evaluate
-from tts_ray.runtime.placement import Place
+from tts_ray.runtime.place import Place
 from tts_ray.runtime.session import Session
 from tts_ray.search.registry import make_search
 from tts_ray.types import Problem, Sampling

@@ -16,7 +16,7 @@ from tests.ray.evaluation import PROBLEMS, candidates, run, until
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EnginesLost
-from tts_ray.runtime.placement import Place
+from tts_ray.runtime.place import Place
 from tts_ray.runtime.session import NO_RAY_METRICS, Fleet
 from tts_ray.types import Path, Sampling
 

@@ -4,19 +4,26 @@ The engines are scripted: what is checked is where they are and which GPUs they 
 """
 
 import asyncio
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
-from ray.util.placement_group import placement_group_table
+from ray.util.placement_group import (
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
 
 from tts_ray.config import load_config
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.errors import PlacementError
 from tts_ray.runtime.fleets import fleets
-from tts_ray.runtime.placement import Place, cards, groups_of, release, reserve
+from tts_ray.runtime.place import Place
+from tts_ray.runtime.placement import cards, groups_of, release, reserve
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.session import NO_RAY_METRICS, Fleet, Session
 
@@ -134,9 +141,25 @@ def test_a_replica_that_fits_on_no_node_is_refused_at_once_with_the_reason():
 def test_a_gang_that_is_not_whole_by_the_deadline_keeps_nothing():
     async def go():
         held = await reserve([("policy", Place(gpus=4))], 60)
-        with pytest.raises(PlacementError, match=r"no room for 1 x policy .*within 3 s"):
+        queued = placement_group([{"GPU": 3.0}, {"GPU": 3.0}])
+        with pytest.raises(PlacementError, match=r"no room for 1 x policy .*within 3 s") as refused:
             await reserve([("policy", Place(gpus=4)), ("prm", Place(gpus=1))], 3)
+        assert "4 of 8 GPU free" in str(refused.value)
+        assert "1 other request(s) wait for 0 CPU, 6 GPU" in str(refused.value)
+        assert "Add nodes with room for 1 x prm (1 CPU, 1 GPU)" in str(refused.value)
+        remove_placement_group(queued)
         again = await reserve([("policy", Place(gpus=4))], 60)
         release([*held, *again])
 
     asyncio.run(go())
+
+
+def test_a_node_that_is_drained_gets_no_replica():
+    head, worker = (node["NodeID"] for node in ray.nodes())
+    command = [Path(sys.executable).with_name("ray"), "drain-node", f"--node-id={worker}"]
+    command += ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=test"]
+    command += ["--deadline-remaining-seconds=600"]
+    address = f"--address={ray.get_runtime_context().gcs_address}"
+    subprocess.run([*command, address], check=True, timeout=60, capture_output=True)
+    (found,) = nodes_of([("policy", Place(cpus=1))] * 4)
+    assert set(found) == {head}

@@ -10,7 +10,7 @@ from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EngineError, PlacementError
 from tts_ray.evaluate import Trial, solve
-from tts_ray.runtime.placement import Place
+from tts_ray.runtime.place import Place
 from tts_ray.runtime.session import Fleet, Session
 from tts_ray.types import Sampling
 

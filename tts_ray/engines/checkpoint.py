@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub import snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from tts_ray import pocket
 from tts_ray.dimensions import Dimensions
@@ -27,6 +27,49 @@ def locate(model: str) -> str:
         return str(pocket.weights(name))
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+OTHER_FORMS = ["original/*", "onnx/*", "*.gguf", "*.h5", "*.msgpack", "*.pth", "*.onnx"]
+"""Forms of the same weights that no engine here reads."""
+
+
+def complete_checkpoint(model: str, revision: str | None, *, fetch: bool) -> Path:
+    """The folder of a checkpoint on this machine, whose files are all there and readable. With
+    `fetch`, a hub id is downloaded first, as far as it is not here.
+
+    Raises:
+        ConfigError: what is missing.
+    """
+    folder = Path(locate(model))
+    if not folder.is_dir():
+        try:
+            folder = Path(
+                snapshot_download(
+                    model,
+                    revision=revision,
+                    local_files_only=not fetch,
+                    ignore_patterns=OTHER_FORMS,
+                )
+            )
+        except (LocalEntryNotFoundError, HFValidationError):
+            raise ConfigError(f"{model} is no folder here and not in the hub's cache") from None
+        except (HfHubHTTPError, OSError) as error:
+            raise ConfigError(f"{model} cannot be fetched: {str(error).splitlines()[0]}") from None
+    index = next(iter(sorted(folder.glob("*.index.json"))), None)
+    weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
+    if index:
+        weights = [
+            folder / name for name in {*json.loads(index.read_text())["weight_map"].values()}
+        ]
+    if not weights:
+        raise ConfigError(f"{folder} holds no weights (*.safetensors or *.bin)")
+    for file in (folder / "config.json", *weights):
+        try:
+            with open(file, "rb") as opened:
+                opened.read(8)
+        except OSError as error:
+            raise ConfigError(f"{model}: {error.strerror}: {file}") from None
+    return folder
 
 
 def model_size(

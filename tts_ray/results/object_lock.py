@@ -51,6 +51,7 @@ class ObjectLock(Lock):
             self._put("create")
         except AlreadyExistsError:
             self._take_over()
+        self._insist()
         self._thread.start()
 
     def leave(self) -> None:
@@ -65,6 +66,17 @@ class ObjectLock(Lock):
             self._renew()
         if self.lost:
             raise StoreError(f"{self.url}: {self.lost}; what is there is intact")
+
+    def _insist(self) -> None:
+        """Refuse a store that ignores conditions: it could keep nobody out."""
+        try:
+            obstore.put(self.store, NAME, b"", mode="create")
+        except AlreadyExistsError:
+            return
+        obstore.delete(self.store, NAME)
+        raise StoreError(
+            f"{self.url} lies in a store without conditional puts; choose another run="
+        )
 
     def _put(self, mode: Any) -> None:
         self.beats += 1

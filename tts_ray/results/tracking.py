@@ -37,6 +37,18 @@ def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
     return "online" if wandb.login(prompt=False) else "offline"
 
 
+def unreachable(settings: "Settings") -> tuple[str, str]:
+    """The mode that `settings` mean, and why W&B will not take runs in it; empty if it will."""
+    mode = resolve_mode(settings.mode)
+    if mode != "online":
+        return mode, ""
+    try:
+        known = wandb.login(prompt=False, verify=True, timeout=int(INIT_S))
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        return mode, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return mode, "" if known else "there is no key"
+
+
 class Settings(Protocol):
     """Where runs are logged."""
 

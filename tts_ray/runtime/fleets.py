@@ -4,7 +4,7 @@ from tts_ray.config import ModelConfig, PolicyConfig, PrmConfig, RunConfig
 from tts_ray.engines.checkpoint import locate
 from tts_ray.engines.load import Spec, scripted_policy, scripted_reward
 from tts_ray.engines.spec import PolicySpec, RewardSpec
-from tts_ray.runtime.placement import Place
+from tts_ray.runtime.place import Place
 from tts_ray.runtime.plan import Plan, Split
 from tts_ray.runtime.session import Fleet
 

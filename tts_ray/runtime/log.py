@@ -1,4 +1,4 @@
-"""What befalls a job beside its results: on the console, and in its run's job.log, which rotates."""
+"""What befalls a job beside its results: on the console, and in its job.log, which rotates."""
 
 import logging
 from collections.abc import Iterator

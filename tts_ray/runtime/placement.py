@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import ray
+from ray._private.state import available_resources_per_node
 from ray.util.placement_group import (
     PlacementGroup,
     placement_group,
@@ -19,39 +20,9 @@ from ray.util.placement_group import (
 )
 
 from tts_ray.errors import PlacementError
+from tts_ray.runtime.fit import remedy
+from tts_ray.runtime.place import Asked, describe
 from tts_ray.runtime.plan import Cards
-
-
-@dataclass(frozen=True)
-class Place:
-    """What one replica occupies: CPUs, GPUs (a fraction shares a card), and over how many nodes."""
-
-    cpus: float = 1
-    gpus: float = 0
-    nodes: int = 1
-
-    @property
-    def bundles(self) -> list[dict[str, float]]:
-        if self.nodes == 1:
-            return [{"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}]
-        return [{"CPU": self.cpus, "GPU": 1}, *({"GPU": 1.0} for _ in range(int(self.gpus) - 1))]
-
-    @property
-    def actor_gpus(self) -> float:
-        """GPUs of the engine's own actor: over several nodes its workers have them."""
-        return self.gpus if self.nodes == 1 else 0
-
-    @property
-    def shares_a_card(self) -> bool:
-        return 0 < self.gpus < 1
-
-    def __str__(self) -> str:
-        gpus = f", {self.gpus:g} GPU" if self.gpus else ""
-        nodes = f" over {self.nodes} nodes" if self.nodes > 1 else ""
-        return f"{self.cpus:g} CPU{gpus}{nodes}"
-
-
-ONE_CPU = Place()
 
 
 @dataclass(frozen=True)
@@ -67,7 +38,7 @@ class Seat:
         return str(placement_group_table(self.group)["bundles_to_node_id"][self.bundle])
 
 
-async def reserve(places: list[tuple[str, Place]], deadline_s: float) -> list[Seat]:
+async def reserve(places: list[Asked], deadline_s: float) -> list[Seat]:
     """A seat for every (role, place), in their order.
 
     Raises:
@@ -87,15 +58,15 @@ async def reserve(places: list[tuple[str, Place]], deadline_s: float) -> list[Se
     ]
     if not waiting:
         return seats
-    message = (
-        f"no room for {describe(waiting)} within {deadline_s:g} s; {cluster()}. "
-        f"Ask for fewer replicas or smaller shares, add nodes, or raise cluster.placement_s"
-    )
+    words = pending(groups_of(seats))
     release(seats)
-    raise PlacementError(message)
+    raise PlacementError(
+        f"no room for {describe(waiting)} within {deadline_s:g} s; {cluster()}, {words}. "
+        f"{remedy(places, node_resources(free=True))}, or raise cluster.placement_s"
+    )
 
 
-def request(places: list[tuple[str, Place]]) -> list[Seat]:
+def request(places: list[Asked]) -> list[Seat]:
     """Ask for all places at once, the largest first, and for those inside a node as one group:
     Ray places a group's bundles together, so that a small one does not split what a large one
     needs, and shares of one card come to lie on it."""
@@ -126,17 +97,16 @@ def release(seats: list[Seat]) -> None:
         remove_placement_group(group)
 
 
-def refuse_what_never_fits(places: list[tuple[str, Place]]) -> None:
+def refuse_what_never_fits(places: list[Asked]) -> None:
     """Refuse at once what even the whole, idle cluster could not hold."""
-    total = ray.cluster_resources()
+    total, nodes = ray.cluster_resources(), node_resources()
     for name in ("CPU", "GPU"):
         asked = sum(bundle.get(name, 0) for _, place in places for bundle in place.bundles)
         if asked > total.get(name, 0):
             raise PlacementError(
                 f"{describe(places)} need {asked:g} {name}, but {cluster()}. "
-                f"Ask for fewer replicas or smaller shares, or add nodes"
+                f"{remedy(places, nodes)}"
             )
-    nodes = node_resources()
     for role, place in places:
         for bundle in place.bundles:
             if not any(all(node.get(k, 0) >= v for k, v in bundle.items()) for node in nodes):
@@ -146,16 +116,28 @@ def refuse_what_never_fits(places: list[tuple[str, Place]]) -> None:
                 )
 
 
-def node_resources() -> list[dict[str, float]]:
-    """What each living node has."""
+def node_resources(*, free: bool = False) -> list[dict[str, float]]:
+    """What each living node has, or what of it is free."""
+    if free:
+        return [*available_resources_per_node().values()]
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def describe(places: list[tuple[str, Place]]) -> str:
-    """E.g. "2 x policy (1 CPU, 1 GPU), 1 x prm (1 CPU, 0.5 GPU)"."""
-    return ", ".join(
-        f"{count} x {role} ({place})" for (role, place), count in Counter(places).items()
-    )
+def pending(mine: list[PlacementGroup]) -> str:
+    """What other placement groups wait for, in words."""
+    own = {group.id.hex() for group in mine}
+    groups = [
+        group
+        for key, group in placement_group_table().items()
+        if group["state"] in ("PENDING", "RESCHEDULING") and key not in own
+    ]
+    if not groups:
+        return "nothing else is waiting for room"
+    asked: Counter[str] = Counter()
+    for group in groups:
+        for bundle in group["bundles"].values():
+            asked.update({name: bundle.get(name, 0) for name in ("CPU", "GPU")})
+    return f"{len(groups)} other request(s) wait for {asked['CPU']:g} CPU, {asked['GPU']:g} GPU"
 
 
 def cluster() -> str:

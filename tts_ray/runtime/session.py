@@ -5,7 +5,9 @@ Engines that share a card load one after the other, for each measures the memory
 """
 
 import asyncio
+import logging
 import os
+import socket
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,9 +25,14 @@ from tts_ray.errors import EngineError, PlacementError
 from tts_ray.evaluate import Engines
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.actors import EngineActor, RemotePolicy, RemoteReward
-from tts_ray.runtime.placement import ONE_CPU, Place, Seat, is_placed, release, request, reserve
+from tts_ray.runtime.place import ONE_CPU, Place
+from tts_ray.runtime.placement import Seat, is_placed, release, request, reserve
 from tts_ray.runtime.watchdog import Watchdog
 
+log = logging.getLogger(__name__)
+
+KNOCK_S = 10.0
+"""How long a cluster may take to accept a connection, in seconds."""
 CALLS_AT_ONCE = 1000
 """Calls one actor accepts at a time; vLLM does the queueing."""
 
@@ -72,10 +79,22 @@ def connect(address: str | None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         settings |= {"include_dashboard": False, "_system_config": NO_RAY_METRICS}
     try:
+        knock(found)
         ray.init(address=found, **settings)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise PlacementError(f"no Ray cluster at {found!r}: {reason}") from None
+
+
+def knock(address: str) -> None:
+    """See whether anything listens at HOST:PORT, which Ray itself takes minutes to deny.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if "://" not in address and port.isdigit():
+        socket.create_connection((host, int(port)), KNOCK_S).close()
 
 
 @dataclass
@@ -184,7 +203,7 @@ class Session:
         async def load(lane: list[tuple[str, int]]) -> None:
             for role, at in lane:
                 engine = self._start(role, fresh[role], at)
-                fresh[role].engines[at] = (engine, await engine.capacity())
+                fresh[role].engines[at] = (engine, await engine.loaded(self.attempts))
 
         await together(load(lane) for lane in lanes.values())
 
@@ -252,7 +271,11 @@ class Session:
         await seat.group.ready()
         async with self._loading:
             engine = self._start(role, held, at)
-            held.engines[at] = engine, await engine.capacity()
+            try:
+                held.engines[at] = engine, await engine.loaded(self.attempts)
+            except EngineError as error:
+                log.warning("a %s replica that came late failed to load: %s", role, error)
+                return
         await self.pools[role].join(engine)
         if role == "policy":
             _, capacity = held.engines[at]

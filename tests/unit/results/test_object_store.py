@@ -75,6 +75,15 @@ def test_a_part_that_is_there_is_not_written_over(objects):
     assert objects.read("part-000001.parquet") == b"another's"
 
 
+def test_a_store_that_ignores_conditions_is_refused(objects, monkeypatch):
+    put = obstore.put
+    monkeypatch.setattr(
+        obstore, "put", lambda store, name, content, mode=None: put(store, name, content)
+    )
+    with pytest.raises(StoreError, match="without conditional puts"), opened(objects):
+        pass
+
+
 def test_a_put_that_is_repeated_finds_its_own_work(objects):
     objects.create("x", b"1")
     objects.create("x", b"1")

