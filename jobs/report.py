@@ -42,8 +42,12 @@ def main() -> int:
             by_part = {part: points(parts[part], sizes) for part in order if part in parts}
             console.print(part_table(by_part, by))
             plots[f"by_{by}.png"] = plot_parts(by_part, by)
-    for name, plot in plots.items():
-        run.write(name, plot)
+    try:
+        for name, plot in plots.items():
+            run.write(name, plot)
+    except OSError as error:
+        print(f"error: the plots cannot be written to {run}: {error}", file=sys.stderr)
+        return 2
     written = ", ".join(map(run.address, plots))
     console.print(f"plots: {written}", highlight=False, soft_wrap=True)
     return 0

@@ -4,9 +4,9 @@
     python jobs/submit.py --job sweep configs/sweep/pocket.yaml run=/shared/s --address ...
 
 The project is uploaded; files are named relative to it. `run` has to be an absolute path on a file
-system that all nodes share. Submitting a run again while it goes on is refused; after it has ended
-it is resumed. Keys (WANDB_API_KEY, HF_TOKEN) are not sent: set them where the cluster starts.
-Ctrl-C ends the following, not the job.
+system that all nodes share, or the URL of an object store. Submitting a run again while it goes on
+is refused; after it has ended it is resumed. Keys (WANDB_API_KEY, HF_TOKEN) are not sent: set them
+where the cluster starts. Ctrl-C ends the following, not the job.
 """
 
 import argparse

@@ -29,15 +29,15 @@ def main() -> int:
         sweep = folder_at(arguments.sweep)
         found = studies(sweep)
         text = report(found)
-    except (TtsError, ValueError) as error:
+        sweep.write("report.md", text.encode())
+        sweep.write("accuracy.png", plot(found))
+        for study in found:
+            settings = strategy(study.evidence()).settings()
+            name = f"strategy-{study.policy}--{study.prm}--{study.dataset}.yaml"
+            sweep.write(name, yaml.safe_dump(settings, sort_keys=False).encode())
+    except (TtsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    sweep.write("report.md", text.encode())
-    sweep.write("accuracy.png", plot(found))
-    for study in found:
-        settings = strategy(study.evidence()).settings()
-        name = f"strategy-{study.policy}--{study.prm}--{study.dataset}.yaml"
-        sweep.write(name, yaml.safe_dump(settings, sort_keys=False).encode())
     print(text)
     return 0
 

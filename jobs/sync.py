@@ -57,7 +57,7 @@ def main() -> int:
         if here not in runs:
             with sweep_tracker(here, settings, cells) as tracker:
                 show_sweep(tracker, here, cells)
-    except TtsError as error:
+    except (TtsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

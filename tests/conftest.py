@@ -1,19 +1,24 @@
-"""What tests of several folders share."""
+"""What tests of several folders share. Imports what it uses where it uses it: most tests need none
+of it, and vLLM cannot be imported beside the S3 server's own libraries."""
 
 import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from unittest.mock import patch
 
-import boto3
 import pytest
-import ray
-from moto.server import ThreadedMotoServer
-
-from tts_ray.runtime.session import connect
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """A local Ray cluster; it ends with the module."""
+    import ray
+
+    from tts_ray.runtime.session import connect
+
     connect("local")
     yield
     ray.shutdown()
@@ -22,17 +27,45 @@ def cluster():
 @pytest.fixture(scope="session")
 def bucket():
     """The URL of a bucket, with what a job needs to find it in the environment."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    environment = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "any",
-        "AWS_SECRET_ACCESS_KEY": "any",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    with patch.dict(os.environ, environment):
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="runs")
+    with s3_server() as environment, patch.dict(os.environ, environment):
         yield "s3://runs"
-    server.stop()
+
+
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def s3_server():
+    """A server with S3's interface on this machine, and the bucket "runs" in it; yields the
+    environment of those who use it."""
+    import boto3
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not answers(port):
+            assert process.poll() is None, "the S3 server did not start"
+            assert time.monotonic() < deadline, "the S3 server does not answer"
+            time.sleep(0.05)
+        address = f"http://127.0.0.1:{port}"
+        keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+        client = boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
+        client.create_bucket(Bucket="runs")
+        yield {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+            **{name.upper(): value for name, value in keys.items()},
+        }
+    finally:
+        process.kill()
+        process.wait(30)

@@ -22,6 +22,7 @@ HOMES = {
     "torch": {"engines", "pocket"},
     "transformers": {"engines", "pocket"},
     "wandb": {"results"},
+    "obstore": {"results"},
     "pyarrow": {"results"},
     "omegaconf": {"config"},
 }
@@ -60,7 +61,7 @@ def test_a_foreign_library_is_imported_only_at_home(module):
 
 @pytest.mark.parametrize("module", ["tts_ray.search.registry", "tts_ray.evaluate"])
 def test_searching_loads_no_engine_cluster_or_storage_library(module):
-    heavy = ["ray", "vllm", "torch", "transformers", "pyarrow", "omegaconf", "wandb"]
+    heavy = ["ray", "vllm", "torch", "transformers", "pyarrow", "omegaconf", "wandb", "obstore"]
     probe = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", probe],

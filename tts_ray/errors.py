@@ -23,6 +23,10 @@ class EngineDied(EngineError):
     """The engine, its process or its node is gone. Its calls are repeated on another replica."""
 
 
+class EngineAway(EngineDied):
+    """It is being restarted, and will serve again."""
+
+
 class EnginesLost(TtsError):
     """Too few replicas are left to go on, and none came back in time. The job can be resumed."""
 

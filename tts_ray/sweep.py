@@ -125,7 +125,7 @@ def cell_of(
     name = "--".join(part for part in named if part)
     wandb = {"wandb": {"group": Path(sweep.run).name}}
     kept = [part for part in parts if prm or not part.startswith("prm=")]
-    run = {"run": f"{sweep.run}/{name}"}
+    run = {"run": f"{sweep.run.rstrip('/')}/{name}"}
     return load_config([*kept, wandb, base_of(sweep, prm), own, run], configs)
 
 

@@ -57,7 +57,7 @@ def loaded(loop, name, spec):
 
     engine = loop.run_until_complete(start())
     yield Loaded(engine, loop, pocket.weights(name))
-    engine.vllm.llm.shutdown()
+    engine.vllm.client.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,10 @@ from tts_ray import pocket
 from tts_ray.engines.load import ScriptedRewardSpec
 from tts_ray.engines.spec import PolicySpec
 from tts_ray.runtime.place import Place
-from tts_ray.runtime.session import Fleet
+from tts_ray.runtime.session import Fleet, Session
 
-POLICY = PolicySpec(model=str(pocket.weights("pocket-xs")), prompt="qwen", **SMALL)
+MODEL = str(pocket.weights("pocket-xs"))
+POLICY = PolicySpec(model=MODEL, prompt="qwen", core_process=True, **SMALL)
 POLICIES = Fleet(POLICY, place=Place(cpus=0.5))
 REWARDS = Fleet(ScriptedRewardSpec(), place=Place(cpus=0.5))
 
@@ -35,6 +36,20 @@ def actor_of(core):
 @pytest.fixture(scope="module")
 def calm(cluster):
     return candidates(run(POLICIES, REWARDS))
+
+
+def test_an_engine_that_is_killed_while_it_loads_loads_again(cluster):
+    async def go():
+        async with Session() as session:
+            loading = asyncio.create_task(session.use({"policy": POLICIES}))
+            async with asyncio.timeout(60):
+                while not (found := await asyncio.to_thread(processes, "ray::EngineActo")):
+                    await asyncio.sleep(0.05)
+            found[0].kill()
+            await asyncio.wait_for(loading, 120)
+            return len(session.policies.alive)
+
+    assert asyncio.run(go()) == 1
 
 
 @pytest.mark.parametrize("victim", ["core", "actor"])

@@ -57,7 +57,7 @@ def family(request, loop, tmp_path_factory):
     CHECKPOINTS[name](folder)
     found = Family(name, dtype, folder, loop)
     yield found
-    found.engine.vllm.llm.shutdown()
+    found.engine.vllm.client.shutdown()
 
 
 def solutions(count, first=0):

@@ -1,11 +1,14 @@
 """jobs/doctor.py on real clusters: what is well, and what will not do, with its remedy."""
 
+import io
+import shutil
 import subprocess
 import sys
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from rich.console import Console
 
 from tests.ray.test_job import ENVIRONMENT, ROOT
 from tts_ray.config import load_config
@@ -30,9 +33,7 @@ def failed(*arguments, run):
     """What will not do: what was found and the remedy, by check."""
     config = load_config([*PAIR, f"run={run}", *arguments], ROOT / "configs")
     return {
-        check.what: (check.found, check.remedy)
-        for check in doctor.examine(config)
-        if check.remedy and check.what != "GPUs"
+        check.what: (check.found, check.remedy) for check in doctor.examine(config) if check.remedy
     }
 
 
@@ -41,11 +42,10 @@ def test_all_is_well_where_it_is(tmp_path):
     assert not list((tmp_path / "run").iterdir())
 
 
-def test_gpus_that_ray_counts_and_the_node_lacks_are_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    config = load_config([*PAIR, f"run={tmp_path}"], ROOT / "configs")
-    (found,) = [c for c in doctor.examine(config) if c.what == "GPUs" and c.remedy]
-    assert found.found == "Ray counts 1, nvidia-smi finds none"
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there are GPUs")
+def test_gpus_that_ray_counts_and_the_node_lacks_are_named(tmp_path):
+    found = failed("policy.gpus=0.5", "policy.model=scripted", run=tmp_path)
+    assert found["GPUs"][0] == "Ray counts 1, nvidia-smi finds none"
 
 
 def test_a_model_that_is_nowhere_is_named_with_how_to_get_it(tmp_path, monkeypatch):
@@ -73,7 +73,7 @@ def test_a_checkpoint_that_lacks_a_file_is_no_checkpoint(tmp_path):
 def test_too_many_replicas_are_refused_with_how_many_fit(tmp_path):
     found, remedy = failed("policy.replicas=4", run=tmp_path)["placement"]
     assert "need 5 CPU" in found
-    assert "policy.replicas=3 would fit" in remedy
+    assert "room for 3 policy replica(s)" in remedy
 
 
 def test_room_that_is_taken_is_named(tmp_path):
@@ -98,6 +98,22 @@ def test_other_versions_on_a_node_are_named(tmp_path, monkeypatch):
     found, remedy = failed(run=tmp_path)["versions"]
     assert found == f"torch {mine['torch']}, not 0.1"
     assert "constraints.txt" in remedy
+
+
+def test_a_node_that_cannot_look_around_says_why(tmp_path, monkeypatch):
+    def lost(*_, **__):
+        raise ModuleNotFoundError("No module named 'tts_ray'")
+
+    monkeypatch.setattr(doctor, "report", lost)
+    found, remedy = failed(run=tmp_path)["node"]
+    assert found == "ModuleNotFoundError: No module named 'tts_ray'"
+    assert ".venv on every node" in remedy
+
+
+def test_words_in_brackets_are_shown_as_they_are():
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(doctor.checks_table([doctor.Check("x", "y", "search.name=[best_of_n,dvts]")]))
+    assert "[best_of_n,dvts]" in console.export_text()
 
 
 def test_a_wandb_that_does_not_answer_is_named(tmp_path, monkeypatch):

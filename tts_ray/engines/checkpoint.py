@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from tts_ray import pocket
 from tts_ray.dimensions import Dimensions
@@ -51,10 +51,13 @@ def complete_checkpoint(model: str, revision: str | None, *, fetch: bool) -> Pat
                     ignore_patterns=OTHER_FORMS,
                 )
             )
-        except (LocalEntryNotFoundError, HFValidationError):
-            raise ConfigError(f"{model} is no folder here and not in the hub's cache") from None
-        except (HfHubHTTPError, OSError) as error:
-            raise ConfigError(f"{model} cannot be fetched: {str(error).splitlines()[0]}") from None
+        except (HfHubHTTPError, HFValidationError, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"{model} cannot be fetched: {reason}"
+                if fetch
+                else f"{model} is no folder here and not in the hub's cache"
+            ) from None
     index = next(iter(sorted(folder.glob("*.index.json"))), None)
     weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
     if index:

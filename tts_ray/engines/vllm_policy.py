@@ -36,7 +36,7 @@ class VllmPolicy(Policy):
         self.prompt = lru_cache(PROMPTS_KEPT)(
             lambda question: tuple(family.render(self.tokenizer, question))
         )
-        self.vllm = Vllm(engine_args(spec))
+        self.vllm = Vllm(engine_args(spec), core_process=spec.has_core_process)
         # A model's vocabulary may be padded beyond its tokenizer's.
         self.pieces = self.tokenizer.batch_decode([[i] for i in range(self.vllm.vocabulary)])
         self.stops = {i for i, piece in enumerate(self.pieces) if self.separator in piece}

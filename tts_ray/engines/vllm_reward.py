@@ -24,7 +24,8 @@ class VllmReward(RewardModel):
     def __init__(self, spec: RewardSpec) -> None:
         self.format, overrides = paired(spec.format, spec.model, spec.revision)
         self.question = lru_cache(QUESTIONS_KEPT)(self.format.question)
-        self.vllm = Vllm(engine_args(spec, **token_classifier(overrides)))
+        args = engine_args(spec, **token_classifier(overrides))
+        self.vllm = Vllm(args, core_process=spec.has_core_process)
 
     def tokens_in_flight(self) -> int:
         """Tokens of calls that have not ended."""

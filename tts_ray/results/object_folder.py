@@ -4,9 +4,13 @@ no rename to appear whole.
 Credentials, region and endpoint come from the environment (AWS_*, GOOGLE_*, AZURE_*).
 """
 
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import obstore
@@ -15,7 +19,24 @@ from obstore.store import from_url
 
 from tts_ray.errors import StoreError
 from tts_ray.results.folder import Folder, Lock
-from tts_ray.results.object_lock import ObjectLock
+from tts_ray.results.object_lock import ObjectLock, brief
+
+SCHEMES = ("s3", "gs", "az")
+RETRY: Any = {
+    "max_retries": 60,
+    "backoff": {
+        "init_backoff": timedelta(seconds=0.5),
+        "max_backoff": timedelta(seconds=10),
+        "base": 2,
+    },
+    "retry_timeout": timedelta(minutes=2),
+}
+"""A request that fails is repeated for two minutes."""
+TIMEOUT = "120s"
+"""Of one request, a part's whole upload included."""
+CREATIONS = 3
+"""How often a creation is tried, which the store's client does not repeat after a time-out."""
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -24,16 +45,17 @@ def translated() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FileNotFoundError(first_line(error)) from None
+        raise FileNotFoundError(brief(error)) from None
     except AlreadyExistsError as error:
-        raise FileExistsError(first_line(error)) from None
+        raise FileExistsError(brief(error)) from None
     except BaseError as error:
-        raise OSError(first_line(error)) from None
+        raise OSError(brief(error)) from None
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says, without the request's history."""
-    return str(error).strip().partition("\n")[0]
+def client_options() -> Any:
+    """Options of the client, which take the place of those that it would find by itself."""
+    http = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
+    return {"timeout": TIMEOUT} | ({"allow_http": True} if http else {})
 
 
 class ObjectFolder(Folder):
@@ -41,6 +63,8 @@ class ObjectFolder(Folder):
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
+        if parts.scheme not in SCHEMES:
+            raise StoreError(f"{url} is no place for a run: its scheme is none of {SCHEMES}")
         if parts.username or parts.password or parts.query:
             raise StoreError(
                 f"{parts.scheme}://{parts.hostname}: credentials and options come from the "
@@ -48,11 +72,11 @@ class ObjectFolder(Folder):
             )
         self.url = url.rstrip("/")
         self.name = self.url.rpartition("/")[2]
-        self.scratch = Path("runs") / self.name
+        self.scratch = Path("runs", parts.netloc, parts.path.strip("/"))
         try:
-            self.store = from_url(self.url)
+            self.store = from_url(self.url, retry_config=RETRY, client_options=client_options())
         except (BaseError, ValueError) as error:
-            raise StoreError(f"{url} is no place for a run: {first_line(error)}") from None
+            raise StoreError(f"{url} is no place for a run: {brief(error)}") from None
 
     def __str__(self) -> str:
         return self.url
@@ -79,13 +103,20 @@ class ObjectFolder(Folder):
             obstore.put(self.store, name, content)
 
     def create(self, name: str, content: bytes) -> None:
-        try:
-            with translated():
-                obstore.put(self.store, name, content, mode="create")
-        except FileExistsError:
-            # A put that is repeated because its answer was lost finds what it wrote itself.
-            if self.read(name) != content:
-                raise
+        for left in reversed(range(CREATIONS)):
+            try:
+                with translated():
+                    obstore.put(self.store, name, content, mode="create")
+                return
+            except FileExistsError:
+                # A put that is repeated because its answer was lost finds what it wrote itself.
+                if self.read(name) != content:
+                    raise
+                return
+            except OSError as error:
+                if not left:
+                    raise
+                log.warning("%s: %s; trying again", self.address(name), error)
 
     def rename(self, old: str, new: str) -> None:
         with translated():
@@ -106,5 +137,4 @@ class ObjectFolder(Folder):
         try:
             yield lock
         finally:
-            with translated():
-                lock.leave()
+            lock.leave()

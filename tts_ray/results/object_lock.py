@@ -58,31 +58,40 @@ class ObjectLock(Lock):
         """Give it back, unless it is another's by now."""
         self._left.set()
         self._thread.join()
-        if not self.lost:
+        self._renew()
+        if self.lost:
+            return
+        try:
             obstore.delete(self.store, NAME)
+        except (BaseError, OSError) as error:
+            log.warning("%s: the lock stays until it is stale: %s", self.url, brief(error))
 
     def check(self) -> None:
-        if time.monotonic() - self._renewed > STALE_S / 2:
+        if awake() - self._renewed > STALE_S / 2:
             self._renew()
         if self.lost:
             raise StoreError(f"{self.url}: {self.lost}; what is there is intact")
 
     def _insist(self) -> None:
         """Refuse a store that ignores conditions: it could keep nobody out."""
-        try:
-            obstore.put(self.store, NAME, b"", mode="create")
-        except AlreadyExistsError:
-            return
-        obstore.delete(self.store, NAME)
-        raise StoreError(
-            f"{self.url} lies in a store without conditional puts; choose another run="
-        )
+        held = self._version
+        self._put(version_of(held))
+        modes: list[Any] = ["create", version_of(held)]
+        for mode in modes:
+            try:
+                obstore.put(self.store, NAME, b"", mode=mode)
+            except (AlreadyExistsError, PreconditionError):
+                continue
+            obstore.delete(self.store, NAME)
+            raise StoreError(
+                f"{self.url} lies in a store without conditional puts; choose another run="
+            )
 
     def _put(self, mode: Any) -> None:
         self.beats += 1
         content = f"{self.token} {self.beats}".encode()
         self._version = obstore.put(self.store, NAME, content, mode=mode)
-        self._renewed = time.monotonic()
+        self._renewed = awake()
 
     def _take_over(self) -> None:
         try:
@@ -116,13 +125,13 @@ class ObjectLock(Lock):
     def _renew(self) -> None:
         with self._renewing:
             try:
-                self._put(version_of(self._version))
-            except (PreconditionError, FileNotFoundError):
-                self._recognise()
+                try:
+                    self._put(version_of(self._version))
+                except (PreconditionError, FileNotFoundError):
+                    self._recognise()
             except (BaseError, OSError) as error:
-                if time.monotonic() - self._renewed > STALE_S:
-                    reason = str(error).partition("\n")[0]
-                    self.lost = f"the lock could not be renewed for {STALE_S:g} s ({reason})"
+                if awake() - self._renewed > STALE_S:
+                    self.lost = f"the lock could not be renewed for {STALE_S:g} s ({brief(error)})"
 
     def _recognise(self) -> None:
         """Tell a renewal whose answer was lost from another job's lock."""
@@ -134,6 +143,16 @@ class ObjectLock(Lock):
         except FileNotFoundError:
             pass
         self.lost = "another job has taken the run over"
+
+
+def awake() -> float:
+    """Seconds on a clock that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def brief(error: BaseException) -> str:
+    """What an error says, without the request's history."""
+    return str(error).strip().partition("\n")[0]
 
 
 def version_of(written: Any) -> dict[str, Any]:

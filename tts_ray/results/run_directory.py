@@ -54,20 +54,18 @@ class RunDirectory:
         self._writer: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        with ExitStack() as opened:
-            try:
+        try:
+            with ExitStack() as opened:
                 self._lock = opened.enter_context(self.folder.lock())
                 # A full disk or a read-only one is found before the engines are loaded.
                 self.folder.write("probe", b"written")
                 self.folder.delete("probe")
-            except OSError as error:
-                raise StoreError(
-                    f"run directory {self.folder} cannot be written: {error}"
-                ) from None
-            self._describe()
-            self._set_bad_parts_aside()
-            self._next = 1 + max(map(number, parts(self.folder)), default=0)
-            self._opened = opened.pop_all()
+                self._describe()
+                self._set_bad_parts_aside()
+                self._next = 1 + max(map(number, parts(self.folder)), default=0)
+                self._opened = opened.pop_all()
+        except OSError as error:
+            raise StoreError(f"run directory {self.folder} cannot be written: {error}") from None
         return self
 
     def __exit__(
@@ -121,10 +119,11 @@ class RunDirectory:
             batch, self._queue = self._queue, []
             part = f"part-{self._next:06d}.parquet"
             self._next += 1
-            error = None
+            error: Exception | None = None
             try:
                 await asyncio.to_thread(self._write_part, part, [record for record, _ in batch])
-            except StoreError as failure:
+            except Exception as failure:
+                # Whatever it is, it is for those who wait for the part.
                 error = failure
             for _, done in batch:
                 if done.cancelled():

@@ -83,7 +83,7 @@ class Tracker:
     """One W&B run; a context manager. The id is stable, so a resumed run goes on in place.
 
     Nothing here waits for W&B but the end, and that not for long: a thread does the work. What
-    went wrong is in `problem` and on stderr; it is never an error of the run.
+    went wrong is in `problem` and logged; it is never an error of the run.
 
     Args:
         folder: the run's; offline data goes there, or beside it if that is no local folder.
@@ -140,16 +140,18 @@ class Tracker:
         self._work.put(lambda run: run.log({name: wandb.Table(columns=columns, data=rows)}))
 
     def keep(self, name: str, addresses: Iterable[str]) -> None:
-        """Keep files as an artifact; none is made of no files. They are referred to where they
-        lie until they are uploaded, not copied; those of an object store are not uploaded."""
-        artifact = wandb.Artifact(name, type="results")
-        for address in addresses:
-            if "://" in address:
-                artifact.add_reference(address, checksum=False)
-            else:
-                artifact.add_file(address, policy="immutable", skip_cache=True)
-        if artifact.manifest.entries:
-            self._work.put(lambda run: run.log_artifact(artifact))
+        """Keep local files as an artifact, if there are any; those of an object store stay there.
+        They are referred to where they lie until they are uploaded, not copied."""
+        files = [address for address in addresses if "://" not in address]
+
+        def log_files(run: Any) -> None:
+            artifact = wandb.Artifact(name, type="results")
+            for file in files:
+                artifact.add_file(file, policy="immutable", skip_cache=True)
+            run.log_artifact(artifact)
+
+        if files:
+            self._work.put(log_files)
 
     def __exit__(
         self,

@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 
 from tts_ray.engines.load import Spec, load
 from tts_ray.engines.spec import Capacity
-from tts_ray.errors import EngineDied, EngineError
+from tts_ray.errors import EngineAway, EngineDied, EngineError
 from tts_ray.replicas import PolicyReplica, RewardReplica
 from tts_ray.runtime.watchdog import Progress
 from tts_ray.types import Path, Problem, Sampling, Step, Usage
@@ -63,18 +63,17 @@ class RemoteEngine:
         assert isinstance(capacity, Capacity)
         return capacity
 
-    async def loaded(self, attempts: int) -> Capacity:
+    async def loaded(self) -> Capacity:
         """What the engine holds, once it is loaded. One whose process or node is lost meanwhile
-        loads again, up to `attempts` times in all.
+        loads again.
 
         Raises:
             EngineError: it cannot load.
         """
-        for _ in range(attempts - 1):
-            with suppress(EngineDied):
+        while True:
+            with suppress(EngineAway):
                 return await self.capacity()
             await asyncio.sleep(PING_S)
-        return await self.capacity()
 
     async def ready(self) -> None:
         """Wait until the restarted actor serves again, however long a node for it takes."""
@@ -104,6 +103,10 @@ class RemoteEngine:
         except asyncio.CancelledError:
             ray.cancel(ref)
             raise
+        except ActorUnavailableError as error:
+            raise EngineAway(
+                f"the engine's actor is being restarted: {first_line(error)}"
+            ) from None
         except RayActorError as error:
             raise EngineDied(f"the engine's actor is gone: {first_line(error)}") from None
         except EngineError as error:

@@ -3,6 +3,7 @@
 Records come in from `evaluate`; each is graded, stored, and only then counted and shown.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from types import TracebackType
@@ -15,6 +16,7 @@ from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.config import RunConfig, searches
 from tts_ray.data.problems import load_problems
 from tts_ray.engines.checkpoint import model_size
+from tts_ray.errors import TtsError
 from tts_ray.evaluate import Trial
 from tts_ray.flops import Sizes
 from tts_ray.grading.answers import extract_answer
@@ -24,6 +26,8 @@ from tts_ray.results.run_directory import RunDirectory
 from tts_ray.results.tracking import Tracker, tracker_of
 from tts_ray.runtime.versions import revision, versions
 from tts_ray.types import Candidate, Grade, Record
+
+log = logging.getLogger(__name__)
 
 
 class Cell:
@@ -83,12 +87,19 @@ class Cell:
     ) -> None:
         try:
             if self._tracker:
-                show_results(
-                    self._tracker, self._tracker.id, self.board, self.sizes, self.directory.folder
-                )
+                self._show()
                 self._tracker.__exit__(kind, error, traceback)
         finally:
             self.directory.__exit__(kind, error, traceback)
+
+    def _show(self) -> None:
+        """Show how the run ended. A view: what is amiss with it is no error of the run."""
+        assert self._tracker is not None
+        folder = self.directory.folder
+        try:
+            show_results(self._tracker, self._tracker.id, self.board, self.sizes, folder)
+        except TtsError as error:
+            log.warning("W&B does not show the end of the run: %s", error)
 
     def recall(self, outcomes: Sequence[Outcome]) -> set[tuple[str, str]]:
         """Count what earlier jobs did; return (problem id, search key) of what is not to be done

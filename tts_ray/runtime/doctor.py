@@ -1,22 +1,25 @@
 """Everything a run needs, checked before it costs anything; each failure with its remedy."""
 
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.table import Table
+from rich.text import Text
 
 from tts_ray.config import RunConfig, WandbConfig
 from tts_ray.errors import PlacementError, TtsError
 from tts_ray.results.folder import folder_at
 from tts_ray.results.tracking import unreachable
 from tts_ray.runtime.actors import first_line
-from tts_ray.runtime.fit import fitting, remedy
+from tts_ray.runtime.fit import fitting, holds, remedy
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.node_report import NodeReport, report
 from tts_ray.runtime.place import describe
@@ -28,6 +31,10 @@ from tts_ray.runtime.versions import versions
 
 ANSWER_S = 120.0
 """How long a node may take to look around, in seconds, with nothing to fetch."""
+
+
+PROJECT_EVERYWHERE = "have the project and its .venv on every node"
+SHARED = "put run= where every node can write: a shared path, or s3://"
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,15 @@ def examine(config: RunConfig, *, fetch: bool = False) -> Iterator[Check]:
     nodes = [node for node in ray.nodes() if node["Alive"]]
     yield Check("Ray", str(config.cluster.address or "this machine"), cluster())
     yield check_placement(config)
-    yield from check_nodes(config, nodes, fetch=fetch)
+    run = config.run if "://" in config.run else str(Path(config.run).absolute())
+    left, check = leave_a_file(run)
+    yield check
+    try:
+        yield from check_nodes(config, nodes, run, left, fetch=fetch)
+    finally:
+        if left:
+            with suppress(OSError):
+                folder_at(run).delete(left)
 
 
 def check_models(config: RunConfig) -> Check:
@@ -90,22 +105,30 @@ def check_placement(config: RunConfig) -> Check:
     return Check("placement", "cluster", describe(places))
 
 
-def check_nodes(config: RunConfig, nodes: list[Any], *, fetch: bool) -> Iterator[Check]:
-    """Every node has the driver's versions, the models if it may get replicas, its GPUs, and the
-    run directory."""
-    run = config.run if "://" in config.run else str(Path(config.run).absolute())
+def leave_a_file(run: str) -> tuple[str, Check]:
+    """Leave a file in the run directory for the nodes to see; its name, empty if that failed."""
     left = f"probe-{uuid.uuid4().hex}"
     try:
-        folder = folder_at(run)
-        folder.write(left, b"written")
+        folder_at(run).write(left, b"written")
     except (OSError, TtsError) as error:
-        yield Check("run directory", "driver", str(error), "choose another run=")
-        return
-    models = [
-        (model.model, model.revision)
-        for model in config.models().values()
-        if model.model != "scripted"
-    ]
+        return "", Check("run directory", "driver", str(error), "choose another run=")
+    return left, Check("run directory", "driver", f"{run} can be written")
+
+
+def check_nodes(
+    config: RunConfig, nodes: list[Any], run: str, left: str, *, fetch: bool
+) -> Iterator[Check]:
+    """Every node has the driver's versions, and the run directory; where replicas may come to lie,
+    their models and GPUs too."""
+    places = needs(config)
+    models = {
+        node["NodeID"]: [
+            config.models()[role]
+            for role, bundle in places.items()
+            if holds(node["Resources"], bundle) and config.models()[role].model != "scripted"
+        ]
+        for node in nodes
+    }
     asked = {
         node["NodeID"]: ray.remote(report)
         .options(
@@ -113,57 +136,59 @@ def check_nodes(config: RunConfig, nodes: list[Any], *, fetch: bool) -> Iterator
             max_retries=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
         )
-        .remote(models if node["Resources"].get("CPU") else [], run, left, fetch=fetch)
+        .remote([(m.model, m.revision) for m in models[node["NodeID"]]], run, left, fetch=fetch)
         for node in nodes
     }
+    ends = time.monotonic() + (config.cluster.load_s if fetch else ANSWER_S)
+    for node in nodes:
+        name = f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})"
+        try:
+            found = ray.get(asked[node["NodeID"]], timeout=max(0.0, ends - time.monotonic()))
+        except RayTaskError as error:
+            yield Check("node", name, first_line(error.cause), PROJECT_EVERYWHERE)
+        except RayError as error:
+            yield Check("node", name, first_line(error), "see Ray's logs on that node")
+        else:
+            yield check_versions(name, found)
+            if any(bundle.get("GPU") for bundle in places.values()):
+                yield check_gpus(name, node["Resources"].get("GPU", 0), found, config)
+            for model in models[node["NodeID"]]:
+                why = found.missing.get(model.model, "")
+                yield Check("model", name, why or model.model, why and "fetch it: --fetch")
+            if left:
+                yield Check("run directory", name, found.shut or "the same", found.shut and SHARED)
+
+
+def needs(config: RunConfig) -> dict[str, dict[str, float]]:
+    """The first bundle of a replica of each role; a CPU where no plan can be made."""
     try:
-        for node in nodes:
-            name = f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})"
-            limit = config.cluster.load_s if fetch else ANSWER_S
-            try:
-                found = ray.get(asked[node["NodeID"]], timeout=limit)
-            except RayError as error:
-                yield Check(
-                    "node", name, first_line(error), "have the project and its .venv on every node"
-                )
-                continue
-            yield from check_node(config, name, node["Resources"].get("GPU", 0), found)
-    finally:
-        folder.delete(left)
+        made = fleets(config, plan(config, cards(config.cluster.gpu_gib)))
+    except TtsError:
+        return {role: {"CPU": model.cpus} for role, model in config.models().items()}
+    return {role: fleet.place.bundles[0] for role, fleet in made.items()}
 
 
-def check_node(config: RunConfig, name: str, gpus: float, found: NodeReport) -> Iterator[Check]:
-    """One node by its report."""
+def check_versions(name: str, found: NodeReport) -> Check:
+    """A node has what the driver has."""
     mine = versions()
     other = [
         f"{package} {found.versions.get(package, 'missing')}, not {mine.get(package, 'there')}"
         for package in sorted({*mine, *found.versions})
         if mine.get(package) != found.versions.get(package)
     ]
-    yield (
-        Check("versions", name, "; ".join(other), "install the same (constraints.txt)")
-        if other
-        else Check("versions", name, "as the driver's")
-    )
-    yield check_gpus(name, gpus, found, config.cluster.gpu_gib)
-    for model in config.models().values():
-        why = found.missing.get(model.model, "")
-        yield Check("model", name, why or model.model, why and "fetch it: --fetch")
-    yield Check(
-        "run directory",
-        name,
-        found.shut or "written, renamed, deleted",
-        found.shut and "put run= where every node can write: a shared path, or s3://",
-    )
+    if other:
+        return Check("versions", name, "; ".join(other), "install the same (constraints.txt)")
+    return Check("versions", name, "as the driver's")
 
 
-def check_gpus(name: str, gpus: float, found: NodeReport, gib: float) -> Check:
+def check_gpus(name: str, gpus: float, found: NodeReport, config: RunConfig) -> Check:
     """Ray's GPUs are there, and as large as the plan takes them to be."""
     kinds = ", ".join(sorted({f"{card} {size:.0f} GiB" for card, size in found.cards}))
     said = f"{len(found.cards)} ({kinds}; driver {found.driver})" if found.cards else "none"
     if gpus > len(found.cards):
         words = f"Ray counts {gpus:g}, nvidia-smi finds {said}"
         return Check("GPUs", name, words, "mend the driver, or start Ray with the right --num-gpus")
+    gib = config.cluster.gpu_gib
     small = min((size for _, size in found.cards), default=gib)
     if gpus and small < 0.9 * gib:
         return Check("GPUs", name, said, f"set cluster.gpu_gib={small:.0f}")
@@ -175,5 +200,6 @@ def checks_table(checks: list[Check]) -> Table:
     table = Table("", "check", "where", "found", "remedy")
     for check in checks:
         mark = "[red]failed[/red]" if check.remedy else "[green]ok[/green]"
-        table.add_row(mark, check.what, check.where, check.found, check.remedy)
+        words = (check.what, check.where, check.found, check.remedy)
+        table.add_row(mark, *map(Text, words))
     return table

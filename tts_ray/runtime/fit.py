@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from tts_ray.runtime.place import Asked, describe
 
 Resources = Mapping[str, float]
+TINY = 1e-6
 
 
 def fitting(places: Sequence[Asked], nodes: Sequence[Resources]) -> list[Asked]:
@@ -20,11 +21,16 @@ def fitting(places: Sequence[Asked], nodes: Sequence[Resources]) -> list[Asked]:
     return [places[at] for at in order if seat(places[at][1].bundles, left)]
 
 
+def holds(node: Resources, bundle: Resources) -> bool:
+    """Whether a bundle fits on a node; parts of a card add up to a card, whatever floats say."""
+    return all(node.get(name, 0) >= amount - TINY for name, amount in bundle.items())
+
+
 def seat(bundles: Sequence[Resources], left: list[dict[str, float]]) -> bool:
     """Take all bundles from what is left of the nodes, or none."""
     trial = [dict(node) for node in left]
     for bundle in bundles:
-        able = [n for n in trial if all(n.get(k, 0) >= v for k, v in bundle.items())]
+        able = [n for n in trial if holds(n, bundle)]
         if not able:
             return False
         node = min(able, key=lambda n: (n.get("GPU", 0), n.get("CPU", 0)))
@@ -39,9 +45,11 @@ def remedy(places: Sequence[Asked], nodes: Sequence[Resources]) -> str:
     to be added to the cluster for all of them."""
     seated = fitting(places, nodes)
     missing = Counter(places) - Counter(seated)
+    if not missing:
+        return "All of it has room, but Ray has not placed it (is a node draining?): try again"
     more = f"Add nodes with room for {describe([*missing.elements()])}"
     asked, found = (Counter(role for role, _ in some) for some in (places, seated))
     if set(found) != set(asked):
         return more
-    fewer = " ".join(f"{role}.replicas={found[role]}" for role in asked - found)
-    return f"{fewer} would fit. {more}" if fewer else "All of it fits by now: try again"
+    fewer = " and ".join(f"{found[role]} {role} replica(s)" for role in asked - found)
+    return f"There is room for {fewer}: lower replicas or min_replicas. {more}"

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
 
+from tts_ray.errors import TtsError
 from tts_ray.results.folder import Folder
 
 FILE = "job.log"
@@ -28,9 +29,7 @@ def job_log(folder: Folder, console: Console) -> Iterator[None]:
     # A run whose folder cannot be written is refused by whoever opens it, with the reason.
     with suppress(OSError):
         folder.scratch.mkdir(parents=True, exist_ok=True)
-        kept = RotatingFileHandler(
-            folder.scratch / FILE, maxBytes=MAX_BYTES, backupCount=KEPT, delay=True
-        )
+        kept = RotatingFileHandler(folder.scratch / FILE, maxBytes=MAX_BYTES, backupCount=KEPT)
         kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(kept)
     before = logger.level, logger.propagate
@@ -40,8 +39,14 @@ def job_log(folder: Folder, console: Console) -> Iterator[None]:
         logger.addHandler(handler)
     try:
         yield
+    except TtsError as error:
+        # The job itself says it on the console.
+        logger.removeHandler(shown)
+        logger.error("%s: %s", type(error).__name__, error)
+        raise
     finally:
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()

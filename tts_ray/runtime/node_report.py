@@ -4,6 +4,7 @@ import subprocess
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 from tts_ray.engines.checkpoint import complete_checkpoint
 from tts_ray.errors import TtsError
@@ -21,21 +22,22 @@ class NodeReport:
 
     versions: dict[str, str]
     cards: list[tuple[str, float]]
-    """Name and GiB of each GPU."""
+    """Name and GiB of each GPU; nan where it does not say."""
     driver: str
     missing: dict[str, str]
     shut: str
 
 
 def report(models: Sequence[Model], run: str, left: str, *, fetch: bool) -> NodeReport:
-    """Look around on this node. `left` is the name of a file that the driver left in `run`."""
+    """Look around on this node. `left` is the name of a file that the driver left in `run`; without
+    one, `run` is not looked at."""
     cards, driver = nvidia()
     return NodeReport(
         versions(),
         cards,
         driver,
         {name: why for name, revision in models if (why := lacks(name, revision, fetch=fetch))},
-        shuts(run, left),
+        shuts(run, left) if left else "",
     )
 
 
@@ -53,7 +55,8 @@ def nvidia() -> tuple[list[tuple[str, float]], str]:
     except (OSError, subprocess.SubprocessError):
         return [], ""
     rows = [[word.strip() for word in line.split(",")] for line in said.splitlines()]
-    return [(name, float(mib) / 1024) for name, mib, _ in rows], rows[0][2] if rows else ""
+    found = [(name, float(mib) / 1024 if mib.isdigit() else nan) for name, mib, _ in rows]
+    return found, rows[0][2] if rows else ""
 
 
 def lacks(model: str, revision: str | None, *, fetch: bool) -> str:

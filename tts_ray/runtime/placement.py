@@ -20,7 +20,7 @@ from ray.util.placement_group import (
 )
 
 from tts_ray.errors import PlacementError
-from tts_ray.runtime.fit import remedy
+from tts_ray.runtime.fit import TINY, holds, remedy
 from tts_ray.runtime.place import Asked, describe
 from tts_ray.runtime.plan import Cards
 
@@ -58,12 +58,13 @@ async def reserve(places: list[Asked], deadline_s: float) -> list[Seat]:
     ]
     if not waiting:
         return seats
-    words = pending(groups_of(seats))
-    release(seats)
-    raise PlacementError(
-        f"no room for {describe(waiting)} within {deadline_s:g} s; {cluster()}, {words}. "
-        f"{remedy(places, node_resources(free=True))}, or raise cluster.placement_s"
+    message = (
+        f"no room for {describe(waiting)} within {deadline_s:g} s; {cluster()}, "
+        f"{pending(groups_of(seats))}. {remedy(waiting, node_resources(free=True))}, "
+        f"or raise cluster.placement_s"
     )
+    release(seats)
+    raise PlacementError(message)
 
 
 def request(places: list[Asked]) -> list[Seat]:
@@ -102,14 +103,14 @@ def refuse_what_never_fits(places: list[Asked]) -> None:
     total, nodes = ray.cluster_resources(), node_resources()
     for name in ("CPU", "GPU"):
         asked = sum(bundle.get(name, 0) for _, place in places for bundle in place.bundles)
-        if asked > total.get(name, 0):
+        if asked > total.get(name, 0) + TINY:
             raise PlacementError(
                 f"{describe(places)} need {asked:g} {name}, but {cluster()}. "
                 f"{remedy(places, nodes)}"
             )
     for role, place in places:
         for bundle in place.bundles:
-            if not any(all(node.get(k, 0) >= v for k, v in bundle.items()) for node in nodes):
+            if not any(holds(node, bundle) for node in nodes):
                 raise PlacementError(
                     f"{role} ({place}) fits on no single node; {cluster()}. "
                     f"Lower {role}.gpus or {role}.cpus"

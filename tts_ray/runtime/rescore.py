@@ -97,10 +97,13 @@ async def score_all(source: Folder, cell: Cell, console: Console) -> None:
                     room.release()
                 progress.show(cell.board, trial.search.key)
 
-            async with asyncio.TaskGroup() as group:
-                for record in owed_of(source, owed):
-                    await room.acquire()
-                    group.create_task(run(record, owed[record.problem.id]))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for record in owed_of(source, owed):
+                        await room.acquire()
+                        group.create_task(run(record, owed[record.problem.id]))
+            except ExceptionGroup as failures:
+                raise failures.exceptions[0] from None
 
 
 def owed_of(source: Folder, owed: dict[str, Trial]) -> Iterator[Record]:

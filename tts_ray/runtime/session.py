@@ -78,6 +78,11 @@ def connect(address: str | None) -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         settings |= {"include_dashboard": False, "_system_config": NO_RAY_METRICS}
+    if found.startswith("ray://"):
+        raise PlacementError(
+            f"{found} is a Ray Client address, through which no engine can be served; give the "
+            f"cluster's own (HOST:6379) on one of its nodes, or use jobs/submit.py"
+        )
     try:
         knock(found)
         ray.init(address=found, **settings)
@@ -93,8 +98,8 @@ def knock(address: str) -> None:
         OSError: nothing does.
     """
     host, _, port = address.rpartition(":")
-    if "://" not in address and port.isdigit():
-        socket.create_connection((host, int(port)), KNOCK_S).close()
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
 
 
 @dataclass
@@ -203,7 +208,7 @@ class Session:
         async def load(lane: list[tuple[str, int]]) -> None:
             for role, at in lane:
                 engine = self._start(role, fresh[role], at)
-                fresh[role].engines[at] = (engine, await engine.loaded(self.attempts))
+                fresh[role].engines[at] = (engine, await engine.loaded())
 
         await together(load(lane) for lane in lanes.values())
 
@@ -272,9 +277,12 @@ class Session:
         async with self._loading:
             engine = self._start(role, held, at)
             try:
-                held.engines[at] = engine, await engine.loaded(self.attempts)
+                held.engines[at] = engine, await engine.loaded()
             except EngineError as error:
                 log.warning("a %s replica that came late failed to load: %s", role, error)
+                ray.kill(held.actors.pop())
+                held.seats.remove(seat)
+                release([seat])
                 return
         await self.pools[role].join(engine)
         if role == "policy":

@@ -1,6 +1,7 @@
 """A sweep as a job: open its cells, plan it or run it, stop at its limits."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,6 +21,8 @@ from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.run import check_pair, run_cells
 from tts_ray.sweep import Limits, SweepConfig
+
+log = logging.getLogger(__name__)
 
 DONE, FAILED, LIMITED = 0, 1, 3
 
@@ -70,7 +73,10 @@ def show(sweep: SweepConfig, cells: Sequence[Cell]) -> None:
     folder = folder_at(sweep.run)
     boards = {cell.directory.folder.name: (cell.board, cell.sizes) for cell in cells}
     with sweep_tracker(folder, cells[0].config.wandb, boards) as tracker:
-        show_sweep(tracker, folder, boards)
+        try:
+            show_sweep(tracker, folder, boards)
+        except OSError as error:
+            log.warning("W&B does not show the sweep: %s", error)
 
 
 def report(

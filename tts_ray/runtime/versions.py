@@ -22,12 +22,15 @@ def versions() -> dict[str, str]:
 
 
 def revision() -> dict[str, str]:
-    """The git revision of this package, if it lies in a checkout."""
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {"git": git.stdout.strip()} if git.returncode == 0 else {}
+    """The git revision of this package, if it lies in a checkout and there is a git."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"git": said.strip()}

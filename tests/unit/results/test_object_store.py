@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from datetime import timedelta
 
 import obstore
 import pytest
 
+from tests.conftest import s3_server
 from tests.unit.results.test_run_directory import opened, record_of, write
 from tts_ray.errors import StoreError
-from tts_ray.results import object_lock
+from tts_ray.results import object_folder, object_lock
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import parts, read
 
@@ -84,6 +86,46 @@ def test_a_store_that_ignores_conditions_is_refused(objects, monkeypatch):
         pass
 
 
+def test_a_store_that_ignores_versions_is_refused(objects, monkeypatch):
+    put = obstore.put
+
+    def forgetful(store, name, content, mode=None):
+        return put(store, name, content, mode=mode if mode == "create" else None)
+
+    monkeypatch.setattr(obstore, "put", forgetful)
+    with pytest.raises(StoreError, match="without conditional puts"), opened(objects):
+        pass
+
+
+def test_a_store_that_is_away_stops_the_run_and_is_no_traceback(monkeypatch):
+    monkeypatch.setitem(object_folder.RETRY, "retry_timeout", timedelta(seconds=0.2))
+    monkeypatch.setattr(object_lock, "BEAT_S", 0.1)
+    monkeypatch.setattr(object_lock, "STALE_S", 0.5)
+    with s3_server() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        directory = opened(folder_at("s3://runs/x")).__enter__()
+    with pytest.raises(StoreError, match=r"cannot be written|could not be renewed"):
+        asyncio.run(directory.append(record_of(1)))
+    deadline = time.monotonic() + 30
+    while not directory._lock.lost:
+        assert time.monotonic() < deadline, "the loss of the lock was not noticed"
+        time.sleep(0.05)
+    with pytest.raises(StoreError, match=r"could not be renewed for 0\.5 s"):
+        asyncio.run(directory.append(record_of(1)))
+    directory.__exit__(None, None, None)
+
+
+def test_whatever_befalls_a_part_reaches_who_waits_for_it(objects, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("unheard of")
+
+    with opened(objects) as directory:
+        monkeypatch.setattr(directory.folder, "create", fail)
+        with pytest.raises(RuntimeError, match="unheard of"):
+            asyncio.run(asyncio.wait_for(directory.append(record_of(1)), 10))
+
+
 def test_a_put_that_is_repeated_finds_its_own_work(objects):
     objects.create("x", b"1")
     objects.create("x", b"1")
@@ -108,6 +150,8 @@ def test_a_store_that_fails_while_reading_costs_no_part(objects, monkeypatch):
     ("url", "said"),
     [
         ("ftp://host/run", "is no place for a run"),
+        ("memory:///run", "is no place for a run"),
+        ("file:///tmp/run", "is no place for a run"),
         ("s3://key:secret@bucket/run", "come from the environment"),
         ("s3://bucket/run?endpoint=x", "come from the environment"),
     ],

@@ -1,0 +1,78 @@
+"""vLLM's engine core as a thread: what is cancelled, refused or fatal."""
+
+import asyncio
+
+import pytest
+
+from tts_ray.engines.vllm_client import InlineClient
+from tts_ray.errors import EngineDied, EngineError
+from tts_ray.types import Sampling
+
+GREEDY = Sampling(temperature=0.0)
+
+
+def generate(policy, ids, tokens=8):
+    return policy.engine.vllm.generate(ids, GREEDY, 0, tokens, ())
+
+
+def test_a_cancelled_request_is_aborted_and_others_go_on(policy):
+    ids = policy.engine.prompt("What is 1 + 1?")
+    client = policy.engine.vllm.client
+
+    async def go():
+        endless = asyncio.create_task(generate(policy, ids, 400))
+        while not client.engine.has_unfinished_requests():
+            await asyncio.sleep(0)
+        endless.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await endless
+        output, _ = await generate(policy, ids)
+        async with asyncio.timeout(30):
+            while client.engine.has_unfinished_requests():
+                await asyncio.sleep(0.01)
+        return output
+
+    assert len(policy.loop.run_until_complete(go()).token_ids) == 8
+    assert not client._waiting
+
+
+def test_a_refused_request_is_an_error_of_its_own(policy):
+    ids = policy.engine.prompt("What is 1 + 1?")
+
+    async def go():
+        return await asyncio.gather(
+            generate(policy, [1] * 600), generate(policy, ids), return_exceptions=True
+        )
+
+    refused, (output, _) = policy.loop.run_until_complete(go())
+    assert isinstance(refused, EngineError)
+    assert not isinstance(refused, EngineDied)
+    assert len(output.token_ids) == 8
+
+
+class Failing:
+    """An engine whose steps fail."""
+
+    def __init__(self):
+        self.busy = False
+
+    def has_unfinished_requests(self):
+        return self.busy
+
+    def add_request(self, *_):
+        self.busy = True
+
+    def step(self):
+        raise RuntimeError("out of memory")
+
+
+def test_a_core_that_fails_is_dead_for_every_request():
+    async def go():
+        doomed = InlineClient(Failing())
+        calls = [doomed.run({"prompt_token_ids": [1]}, None) for _ in range(2)]
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        with pytest.raises(EngineDied, match="out of memory"):
+            await doomed.run({"prompt_token_ids": [1]}, None)
+        return found
+
+    assert all(isinstance(each, EngineDied) for each in asyncio.run(go()))
