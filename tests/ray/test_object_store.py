@@ -39,7 +39,7 @@ def test_a_job_its_resume_its_report_and_its_sync(bucket, outside, tmp_path):
     folder = folder_at(run)
     assert len(read(folder, ["error"])) == 12
     assert "lock" not in folder.files()
-    assert list((tmp_path / "runs" / "run").glob("wandb/offline-run-*/*.wandb"))
+    assert list((tmp_path / "runs" / "runs" / "jobs" / "run").glob("wandb/offline-run-*/*.wandb"))
     again = ran(words, tmp_path, outside)
     assert again.returncode == 0
     assert "12 of 12 already done" in again.stdout

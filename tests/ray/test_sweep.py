@@ -146,7 +146,9 @@ def test_a_pool_scored_again_is_what_the_search_would_have_left(finished, name):
     assert done.returncode == 0, done.stdout + done.stderr
 
     def facts(path):
-        return {r.problem.id: (r.search, r.candidates, r.policy_usage) for r in records(path)}
+        return {
+            r.problem.id: (r.search, r.candidates, r.policy_usage) for r in records(folder_at(path))
+        }
 
     assert facts(again) == facts(pool)
 
@@ -167,7 +169,7 @@ def test_a_stored_run_is_logged_again_from_parquet_alone(finished):
     (file,) = pool.glob("wandb/offline-run-*/*.wandb")
     history = [row for row in wandb_history(file) if "tokens/policy_generated" in row]
     assert [row["problems_done"] for row in history] == list(range(1, 11))
-    generated = sum(r.policy_usage.generated_tokens for r in records(pool))
+    generated = sum(r.policy_usage.generated_tokens for r in records(folder_at(pool)))
     assert history[-1]["tokens/policy_generated"] == generated
     assert history[-1]["flops/paper"] == 2 * generated
     assert any(key.startswith("accuracy/best_of_n(n=8)/") for key in history[-1])

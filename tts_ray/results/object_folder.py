@@ -63,13 +63,14 @@ class ObjectFolder(Folder):
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in SCHEMES:
-            raise StoreError(f"{url} is no place for a run: its scheme is none of {SCHEMES}")
         if parts.username or parts.password or parts.query:
             raise StoreError(
                 f"{parts.scheme}://{parts.hostname}: credentials and options come from the "
                 f"environment, not from the URL"
             )
+        if parts.scheme not in SCHEMES:
+            known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            raise StoreError(f"{url} is no place for a run: a path, or one of {known}")
         self.url = url.rstrip("/")
         self.name = self.url.rpartition("/")[2]
         self.scratch = Path("runs", parts.netloc, parts.path.strip("/"))

@@ -6,8 +6,6 @@ from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 
 from rich.console import Console
-from rich.highlighter import NullHighlighter
-from rich.logging import RichHandler
 
 from tts_ray.errors import TtsError
 from tts_ray.results.folder import Folder
@@ -18,13 +16,25 @@ KEPT = 3
 """A file that reaches `MAX_BYTES` is put aside; so many of those are kept."""
 
 
+class Shown(logging.Handler):
+    """A line on the console, above the progress where that is live, and never wrapped."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "yellow" if record.levelno >= logging.WARNING else ""
+        self.console.print(
+            record.getMessage(), style=style, highlight=False, soft_wrap=True, markup=False
+        )
+
+
 @contextmanager
 def job_log(folder: Folder, console: Console) -> Iterator[None]:
     """Show and keep what the package logs until the end."""
     logger = logging.getLogger("tts_ray")
-    shown = RichHandler(
-        console=console, show_path=False, markup=False, highlighter=NullHighlighter()
-    )
+    shown = Shown(console)
     handlers: list[logging.Handler] = [shown]
     # A run whose folder cannot be written is refused by whoever opens it, with the reason.
     with suppress(OSError):
