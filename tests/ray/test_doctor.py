@@ -116,10 +116,11 @@ def test_words_in_brackets_are_shown_as_they_are():
     assert "[best_of_n,dvts]" in console.export_text()
 
 
-def test_a_wandb_that_does_not_answer_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("mode", ["auto", "online"])
+def test_a_wandb_that_does_not_answer_is_named(tmp_path, monkeypatch, mode):
     monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef" * 2 + "fedcba98")
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    found, remedy = failed("wandb.mode=online", run=tmp_path)["W&B"]
+    found, remedy = failed(f"wandb.mode={mode}", run=tmp_path)["W&B"]
     assert found.startswith("online: ")
     assert "wandb.mode=offline" in remedy
 

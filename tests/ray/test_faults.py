@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 
 import psutil
 import pytest
@@ -15,15 +17,17 @@ from ray.cluster_utils import Cluster
 from tests.ray.evaluation import PROBLEMS, candidates, run, until
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
-from tts_ray.errors import EnginesLost
+from tts_ray.errors import EngineError, EnginesLost
+from tts_ray.runtime.actors import RemotePolicy
 from tts_ray.runtime.place import Place
-from tts_ray.runtime.session import NO_RAY_METRICS, Fleet
+from tts_ray.runtime.session import NO_RAY_METRICS, Fleet, Session
 from tts_ray.types import Path, Sampling
 
 SLOW = ScriptedPolicySpec(faults=Faults(seconds=0.3))
 WHOLE = Place(cpus=1)
 """Every node has one CPU, so each replica has a node of its own."""
 REWARD = Fleet(ScriptedRewardSpec(), place=WHOLE)
+OTHER = ScriptedRewardSpec(faults=Faults(seconds=0.01))
 
 
 @contextmanager
@@ -133,3 +137,40 @@ def test_a_job_begins_with_the_least_and_takes_in_a_node_that_comes_later(calm):
 
         records = run(Fleet(SLOW, 2, WHOLE, least=1), REWARD, add_a_node)
     assert candidates(records) == calm
+
+
+def test_replicas_still_waiting_for_room_when_the_models_change_join_later():
+    async def go(cluster):
+        late = Fleet(ScriptedPolicySpec(), 2, WHOLE, least=1)
+        async with Session() as session:
+            await session.use({"policy": late, "prm": REWARD})
+            await session.use({"policy": late, "prm": replace(REWARD, spec=OTHER)})
+            assert len(session.policies.slots) == 1
+            cluster.add_node(num_cpus=1)
+            await until(lambda: len(session.policies.slots) == 2, "the second joins")
+
+    with cluster_of(1) as (cluster, _):
+        asyncio.run(go(cluster))
+
+
+def test_a_late_replica_that_cannot_load_takes_no_other_ones_place(monkeypatch):
+    loads = count()
+    loaded = RemotePolicy.loaded
+
+    async def load_all_but_one(engine):
+        if next(loads) == 1:
+            raise EngineError("no model on this node")
+        return await loaded(engine)
+
+    async def go():
+        async with Session() as session:
+            await session.use({"policy": Fleet(ScriptedPolicySpec(), 4, WHOLE, least=1)})
+            await until(lambda: len(session.policies.slots) == 3, "the others join")
+            held = session.loaded["policy"]
+            assert len({seat.node for seat in held.seats}) == 3
+            assert set(held.seats) == set(held.engines) == set(held.capacities)
+            await until(lambda: ray.available_resources().get("CPU") == 1, "its place is free")
+
+    monkeypatch.setattr(RemotePolicy, "loaded", load_all_but_one)
+    with cluster_of(3):
+        asyncio.run(go())

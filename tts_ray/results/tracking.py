@@ -27,26 +27,38 @@ FINISH_S = 120.0
 REMEDY = "everything is in {0}: show it again with jobs/sync.py {0}"
 
 
+def asked_mode(mode: Mode) -> Mode:
+    """What is asked for; where nothing is, what WANDB_MODE says."""
+    said = os.environ.get("WANDB_MODE")
+    if mode == "auto" and said in ("online", "offline", "disabled"):
+        return said  # type: ignore[return-value]
+    return mode
+
+
 def resolve_mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
-    """What "auto" means here: online if there is a key, offline if not. WANDB_MODE is obeyed."""
-    if mode != "auto":
-        return mode
-    asked = os.environ.get("WANDB_MODE")
-    if asked in ("online", "offline", "disabled"):
-        return asked  # type: ignore[return-value]
-    return "online" if wandb.login(prompt=False) else "offline"
+    """What "auto" means here: online if there is a key, offline if not. Asks no server."""
+    asked = asked_mode(mode)
+    if asked != "auto":
+        return asked
+    try:
+        return "online" if wandb.login(prompt=False, verify=False) else "offline"
+    except wandb.errors.Error:
+        # There is a key, but none that W&B could have given; it is refused when the run opens.
+        return "online"
 
 
 def unreachable(settings: "Settings") -> tuple[str, str]:
     """The mode that `settings` mean, and why W&B will not take runs in it; empty if it will."""
-    mode = resolve_mode(settings.mode)
-    if mode != "online":
-        return mode, ""
+    asked = asked_mode(settings.mode)
+    if asked in ("offline", "disabled"):
+        return asked, ""
     try:
         known = wandb.login(prompt=False, verify=True, timeout=int(INIT_S))
     except (wandb.errors.Error, ValueError, OSError) as error:
-        return mode, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    return mode, "" if known else "there is no key"
+        return "online", f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    if asked == "auto" and not known:
+        return "offline", ""
+    return "online", "" if known else "there is no key"
 
 
 class Settings(Protocol):

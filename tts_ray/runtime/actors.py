@@ -6,9 +6,9 @@ died ends its own process, so that Ray restarts it whole.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import ray
@@ -20,6 +20,8 @@ from tts_ray.errors import EngineAway, EngineDied, EngineError
 from tts_ray.replicas import PolicyReplica, RewardReplica
 from tts_ray.runtime.watchdog import Progress
 from tts_ray.types import Path, Problem, Sampling, Step, Usage
+
+log = logging.getLogger(__name__)
 
 PING_S = 1.0
 """Pause between two attempts to reach an actor that is restarting, in seconds."""
@@ -53,6 +55,8 @@ class RemoteEngine:
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
+        self.loss = ""
+        """How it was last lost while it loaded."""
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return await self._await(self.actor.call.remote(method, *args, **kwargs))
@@ -71,8 +75,12 @@ class RemoteEngine:
             EngineError: it cannot load.
         """
         while True:
-            with suppress(EngineAway):
+            try:
                 return await self.capacity()
+            except EngineAway as error:
+                if not self.loss:
+                    log.warning("an engine was lost while it loaded, and loads again: %s", error)
+                self.loss = str(error)
             await asyncio.sleep(PING_S)
 
     async def ready(self) -> None:

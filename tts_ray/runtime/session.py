@@ -104,12 +104,13 @@ def knock(address: str) -> None:
 
 @dataclass
 class Loaded:
-    """A fleet in its seats: its actors, and the engines behind them with what each holds."""
+    """A fleet in its seats: the engines that were started there, and what those hold that have
+    loaded."""
 
     fleet: Fleet
     seats: list[Seat]
-    actors: list[Any] = field(default_factory=list)
-    engines: dict[int, tuple[Any, Capacity]] = field(default_factory=dict)
+    engines: dict[Seat, Any] = field(default_factory=dict)
+    capacities: dict[Seat, Capacity] = field(default_factory=dict)
 
     def sits_as(self, fleet: Fleet) -> bool:
         """Whether another fleet fits its seats."""
@@ -120,6 +121,18 @@ class Loaded:
         """End the engines' processes; the seats stay reserved."""
         for actor in self.actors:
             ray.kill(actor)
+
+    def leave(self, seat: Seat) -> None:
+        """Give a seat back, and end the engine that is being loaded there."""
+        self.seats.remove(seat)
+        if seat in self.engines:
+            ray.kill(self.engines.pop(seat).actor)
+        release([seat])
+
+    @property
+    def actors(self) -> list[Any]:
+        """The engines' actors, in the order of their seats."""
+        return [self.engines[seat].actor for seat in self.seats if seat in self.engines]
 
 
 class Session:
@@ -167,7 +180,7 @@ class Session:
             fresh = {
                 role: held
                 for role, held in self.loaded.items()
-                if role in fleets and (held.fleet != fleets[role] or not held.actors)
+                if role in fleets and (held.fleet != fleets[role] or not held.engines)
             }
             for role, held in fresh.items():
                 held.stop()
@@ -177,9 +190,11 @@ class Session:
             async with asyncio.timeout(self.load_s):
                 await self._load(fresh)
         except TimeoutError:
+            losses = [e.loss for held in self.loaded.values() for e in held.engines.values()]
+            lost = next((f" (one was lost while it loaded: {loss})" for loss in losses if loss), "")
             self.close()
             raise EngineError(
-                f"the engines did not load within {self.load_s:g} s; raise cluster.load_s"
+                f"the engines did not load within {self.load_s:g} s{lost}; raise cluster.load_s"
             ) from None
         except EngineError as error:
             self.close()
@@ -199,21 +214,21 @@ class Session:
 
     async def _load(self, fresh: Mapping[str, Loaded]) -> None:
         """Start every replica in its seat; those that share a card on a node take turns."""
-        lanes: dict[Any, list[tuple[str, int]]] = defaultdict(list)
+        lanes: dict[Any, list[tuple[str, Seat]]] = defaultdict(list)
         for role, held in fresh.items():
-            for at, seat in enumerate(held.seats):
+            for seat in held.seats:
                 shared = held.fleet.place.shares_a_card
-                lanes[seat.node if shared else (role, at)].append((role, at))
+                lanes[seat.node if shared else seat].append((role, seat))
 
-        async def load(lane: list[tuple[str, int]]) -> None:
-            for role, at in lane:
-                engine = self._start(role, fresh[role], at)
-                fresh[role].engines[at] = (engine, await engine.loaded())
+        async def load(lane: list[tuple[str, Seat]]) -> None:
+            for role, seat in lane:
+                engine = self._start(role, fresh[role], seat)
+                fresh[role].capacities[seat] = await engine.loaded()
 
         await together(load(lane) for lane in lanes.values())
 
-    def _start(self, role: str, held: Loaded, at: int) -> Any:
-        place, seat = held.fleet.place, held.seats[at]
+    def _start(self, role: str, held: Loaded, seat: Seat) -> Any:
+        place = held.fleet.place
         handle = (
             ray.remote(EngineActor)
             .options(
@@ -230,12 +245,12 @@ class Session:
             )
             .remote(held.fleet.spec)
         )
-        held.actors.append(handle)
-        return (RemotePolicy if role == "policy" else RemoteReward)(handle)
+        engine = held.engines[seat] = (RemotePolicy if role == "policy" else RemoteReward)(handle)
+        return engine
 
     def _open_pools(self) -> None:
         found = {
-            role: [held.engines[at] for at in sorted(held.engines)]
+            role: [(held.engines[seat], held.capacities[seat]) for seat in held.seats]
             for role, held in self.loaded.items()
         }
 
@@ -272,26 +287,30 @@ class Session:
         """Load one more replica whenever there is room for it, and put it to work."""
         (seat,) = request([(role, held.fleet.place)])
         held.seats.append(seat)
-        at = len(held.seats) - 1
         await seat.group.ready()
         async with self._loading:
-            engine = self._start(role, held, at)
+            engine = self._start(role, held, seat)
             try:
-                held.engines[at] = engine, await engine.loaded()
-            except EngineError as error:
-                log.warning("a %s replica that came late failed to load: %s", role, error)
-                ray.kill(held.actors.pop())
-                held.seats.remove(seat)
-                release([seat])
+                async with asyncio.timeout(self.load_s):
+                    capacity = held.capacities[seat] = await engine.loaded()
+            except (EngineError, TimeoutError) as error:
+                why = error if isinstance(error, EngineError) else engine.loss or "it took too long"
+                log.warning("a %s replica that came late failed to load: %s", role, why)
+                held.leave(seat)
                 return
         await self.pools[role].join(engine)
         if role == "policy":
-            _, capacity = held.engines[at]
             self.admission.grow(capacity.sequences, capacity.kv_tokens)
 
     def _close_pools(self) -> None:
+        """End what serves the engines. Replicas that have not joined yet leave, to be asked for
+        again with the next pools."""
         for task in self._tasks:
             task.cancel()
+        if self._tasks:
+            for held in self.loaded.values():
+                for seat in [seat for seat in held.seats if seat not in held.capacities]:
+                    held.leave(seat)
         self._tasks = []
         for pool in self.pools.values():
             pool.close()
