@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.ray.test_job import ENVIRONMENT, ROOT
 from tts_ray.config import load_config
 from tts_ray.runtime import doctor
+from tts_ray.runtime.node_report import lacks
 from tts_ray.runtime.session import NO_RAY_METRICS
 
 PAIR = ["policy=pocket-xs", "prm=pocket-prm", "dataset=pocket", "wandb.mode=disabled"]
@@ -68,6 +69,11 @@ def test_a_checkpoint_that_lacks_a_file_is_no_checkpoint(tmp_path):
     found, _ = failed(f"policy.model={checkpoint}", run=tmp_path)["model"]
     assert "No such file" in found
     assert "model-1.safetensors" in found
+
+
+def test_a_checkpoint_whose_index_is_cut_short_is_no_checkpoint(tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "mod')
+    assert "not a whole index" in lacks(str(tmp_path), None, fetch=False)
 
 
 def test_too_many_replicas_are_refused_with_how_many_fit(tmp_path):

@@ -154,6 +154,18 @@ def test_a_gang_that_is_not_whole_by_the_deadline_keeps_nothing():
     asyncio.run(go())
 
 
+def test_what_was_placed_before_the_deadline_counts_as_room():
+    async def go():
+        held = await reserve([("prm", Place(gpus=4))], 60)
+        spread = ("policy", Place(gpus=4, nodes=2))
+        with pytest.raises(PlacementError, match="no room for 1 x policy") as refused:
+            await reserve([spread, spread], 3)
+        assert "There is room for 1 policy replica(s)" in str(refused.value)
+        release(held)
+
+    asyncio.run(go())
+
+
 def test_a_node_that_is_drained_gets_no_replica():
     head, worker = (node["NodeID"] for node in ray.nodes())
     command = [Path(sys.executable).with_name("ray"), "drain-node", f"--node-id={worker}"]

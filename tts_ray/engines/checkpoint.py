@@ -61,9 +61,11 @@ def complete_checkpoint(model: str, revision: str | None, *, fetch: bool) -> Pat
     index = next(iter(sorted(folder.glob("*.index.json"))), None)
     weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
     if index:
-        weights = [
-            folder / name for name in {*json.loads(index.read_text())["weight_map"].values()}
-        ]
+        try:
+            listed = {*json.loads(index.read_text())["weight_map"].values()}
+        except (OSError, ValueError, KeyError):
+            raise ConfigError(f"{model}: not a whole index of the weights: {index}") from None
+        weights = [folder / name for name in listed]
     if not weights:
         raise ConfigError(f"{folder} holds no weights (*.safetensors or *.bin)")
     for file in (folder / "config.json", *weights):

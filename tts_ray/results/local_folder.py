@@ -32,10 +32,17 @@ class LocalFolder(Folder):
         return LocalFolder(self.path / name)
 
     def files(self) -> list[str]:
-        return sorted(each.name for each in self.path.glob("*") if each.is_file())
+        return sorted(each.name for each in self._entries() if each.is_file())
 
     def folders(self) -> list[Folder]:
-        return [LocalFolder(each) for each in sorted(self.path.glob("*/"))]
+        return [self / name for name in sorted(e.name for e in self._entries() if e.is_dir())]
+
+    def _entries(self) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.path) as found:
+                return list(found)
+        except FileNotFoundError:
+            return []
 
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
@@ -78,5 +85,5 @@ class LocalFolder(Folder):
                     f"another job is writing to {self.path}; wait for it or stop it"
                 ) from None
             for leftover in self.path.glob("*.tmp"):
-                leftover.unlink()
+                leftover.unlink(missing_ok=True)
             yield Held()

@@ -6,6 +6,7 @@ Credentials, region and endpoint come from the environment (AWS_*, GOOGLE_*, AZU
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,18 +23,13 @@ from tts_ray.results.folder import Folder, Lock
 from tts_ray.results.object_lock import ObjectLock, brief
 
 SCHEMES = ("s3", "gs", "az")
-RETRY: Any = {
-    "max_retries": 60,
-    "backoff": {
-        "init_backoff": timedelta(seconds=0.5),
-        "max_backoff": timedelta(seconds=10),
-        "base": 2,
-    },
-    "retry_timeout": timedelta(minutes=2),
-}
-"""A request that fails is repeated for two minutes."""
-TIMEOUT = "120s"
+REPEAT_S = 120.0
+"""How long a request that fails is repeated, in seconds."""
+TIMEOUT_S = 60.0
 """Of one request, a part's whole upload included."""
+LOCK_REPEAT_S = 20.0
+LOCK_TIMEOUT_S = 10.0
+"""The same of the lock: several attempts have to fit into the time after which it is stale."""
 CREATIONS = 3
 """How often a creation is tried, which the store's client does not repeat after a time-out."""
 log = logging.getLogger(__name__)
@@ -52,10 +48,23 @@ def translated() -> Iterator[None]:
         raise OSError(brief(error)) from None
 
 
-def client_options() -> Any:
-    """Options of the client, which take the place of those that it would find by itself."""
-    http = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
-    return {"timeout": TIMEOUT} | ({"allow_http": True} if http else {})
+def store_at(url: str, repeat_s: float, timeout_s: float) -> Any:
+    """A client of the store whose requests take `timeout_s` at most and are repeated for
+    `repeat_s`."""
+    retry: Any = {
+        "max_retries": 60,
+        "backoff": {
+            "init_backoff": timedelta(seconds=0.5),
+            "max_backoff": timedelta(seconds=10),
+            "base": 2,
+        },
+        "retry_timeout": timedelta(seconds=repeat_s),
+    }
+    # The client's options take the place of those that it would find by itself.
+    client: Any = {"timeout": f"{timeout_s:g}s"}
+    if os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true":
+        client["allow_http"] = True
+    return from_url(url, retry_config=retry, client_options=client)
 
 
 class ObjectFolder(Folder):
@@ -75,7 +84,7 @@ class ObjectFolder(Folder):
         self.name = self.url.rpartition("/")[2]
         self.scratch = Path("runs", parts.netloc, parts.path.strip("/"))
         try:
-            self.store = from_url(self.url, retry_config=RETRY, client_options=client_options())
+            self.store = store_at(self.url, REPEAT_S, TIMEOUT_S)
         except (BaseError, ValueError) as error:
             raise StoreError(f"{url} is no place for a run: {brief(error)}") from None
 
@@ -104,6 +113,7 @@ class ObjectFolder(Folder):
             obstore.put(self.store, name, content)
 
     def create(self, name: str, content: bytes) -> None:
+        ends = time.monotonic() + REPEAT_S
         for left in reversed(range(CREATIONS)):
             try:
                 with translated():
@@ -115,7 +125,7 @@ class ObjectFolder(Folder):
                     raise
                 return
             except OSError as error:
-                if not left:
+                if not left or time.monotonic() > ends:
                     raise
                 log.warning("%s: %s; trying again", self.address(name), error)
 
@@ -132,7 +142,7 @@ class ObjectFolder(Folder):
 
     @contextmanager
     def lock(self) -> Iterator[Lock]:
-        lock = ObjectLock(self.store, self.url)
+        lock = ObjectLock(store_at(self.url, LOCK_REPEAT_S, LOCK_TIMEOUT_S), self.url)
         with translated():
             lock.take()
         try:

@@ -95,6 +95,15 @@ class ObjectLock(Lock):
 
     def _take_over(self) -> None:
         try:
+            left = self._left_behind()
+            self._put("create" if left is None else version_of(left))
+        except (AlreadyExistsError, PreconditionError):
+            raise StoreError(f"another job has just taken {self.url} over") from None
+
+    def _left_behind(self) -> Any:
+        """A lock that its holder no longer renews, once that is certain; None if it was given back
+        meanwhile."""
+        try:
             first = obstore.head(self.store, NAME)
             log.info("%s has a lock; waiting until it is renewed or %g s old", self.url, STALE_S)
             while (self._clock() - first["last_modified"]).total_seconds() < STALE_S:
@@ -103,11 +112,9 @@ class ObjectLock(Lock):
                     raise StoreError(
                         f"another job is writing to {self.url}; wait for it or stop it"
                     )
-            self._put(version_of(first))
+            return first
         except FileNotFoundError:
-            self._put("create")
-        except PreconditionError:
-            raise StoreError(f"another job has just taken {self.url} over") from None
+            return None
 
     def _clock(self) -> datetime:
         """The store's time."""
@@ -124,6 +131,8 @@ class ObjectLock(Lock):
 
     def _renew(self) -> None:
         with self._renewing:
+            if self.lost:
+                return
             try:
                 try:
                     self._put(version_of(self._version))

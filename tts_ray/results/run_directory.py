@@ -141,6 +141,11 @@ class RunDirectory:
         self._lock.check()
         try:
             self.folder.create(part, content.getvalue())
+        except FileExistsError:
+            raise StoreError(
+                f"another job has written {self.folder.address(part)}; the same command counts it "
+                f"in and goes on"
+            ) from None
         except OSError as error:
             raise StoreError(
                 f"{self.folder.address(part)} cannot be written: {error}; what is there is intact"

@@ -196,7 +196,8 @@ class Tracker:
         except wandb.errors.Error as error:
             if self.mode != "online":
                 raise
-            self.problem = f"W&B cannot be reached, so the run is logged offline: {error}"
+            why = " ".join(str(error).split())
+            self.problem = f"W&B cannot be reached, so the run is logged offline: {why}"
             # W&B's service holds the id for the attempt that failed.
             apart = {"id": f"{self.id[-56:]}-offline", "mode": "offline", "resume": None}
             run = wandb.init(**self.arguments | apart)

@@ -16,7 +16,7 @@ from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.config import RunConfig, searches
 from tts_ray.data.problems import load_problems
 from tts_ray.engines.checkpoint import model_size
-from tts_ray.errors import TtsError
+from tts_ray.errors import StoreError, TtsError
 from tts_ray.evaluate import Trial
 from tts_ray.flops import Sizes
 from tts_ray.grading.answers import extract_answer
@@ -87,7 +87,9 @@ class Cell:
     ) -> None:
         try:
             if self._tracker:
-                self._show()
+                # A place that cannot be written is not read for a last view either.
+                if not isinstance(error, StoreError):
+                    self._show()
                 self._tracker.__exit__(kind, error, traceback)
         finally:
             self.directory.__exit__(kind, error, traceback)

@@ -53,14 +53,14 @@ async def reserve(places: list[Asked], deadline_s: float) -> list[Seat]:
     except BaseException:
         release(seats)
         raise
-    waiting = [
-        place for place, seat in zip(places, seats, strict=True) if not is_placed(seat.group)
-    ]
-    if not waiting:
+    placed = [is_placed(seat.group) for seat in seats]
+    if all(placed):
         return seats
+    waiting = [place for place, has in zip(places, placed, strict=True) if not has]
+    room = room_without([seat for seat, has in zip(seats, placed, strict=True) if has])
     message = (
         f"no room for {describe(waiting)} within {deadline_s:g} s; {cluster()}, "
-        f"{pending(groups_of(seats))}. {remedy(waiting, node_resources(free=True))}, "
+        f"{pending(groups_of(seats))}. {remedy(places, room)}, "
         f"or raise cluster.placement_s"
     )
     release(seats)
@@ -122,6 +122,17 @@ def node_resources(*, free: bool = False) -> list[dict[str, float]]:
     if free:
         return [*available_resources_per_node().values()]
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def room_without(seats: list[Seat]) -> list[dict[str, float]]:
+    """What would be free of each living node if these seats were given back."""
+    nodes = {key: dict(free) for key, free in available_resources_per_node().items()}
+    for group in groups_of(seats):
+        table = placement_group_table(group)
+        for at, key in table["bundles_to_node_id"].items():
+            for name, amount in table["bundles"][at].items():
+                nodes[key][name] = nodes[key].get(name, 0) + amount
+    return [*nodes.values()]
 
 
 def pending(mine: list[PlacementGroup]) -> str:

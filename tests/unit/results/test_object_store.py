@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from datetime import timedelta
 
 import obstore
 import pytest
@@ -72,7 +71,7 @@ def test_a_renewal_whose_answer_was_lost_is_no_loss(objects):
 def test_a_part_that_is_there_is_not_written_over(objects):
     with opened(objects) as directory:
         objects.write("part-000001.parquet", b"another's")
-        with pytest.raises(StoreError, match="what is there is intact"):
+        with pytest.raises(StoreError, match="another job has written"):
             asyncio.run(directory.append(record_of(1)))
     assert objects.read("part-000001.parquet") == b"another's"
 
@@ -98,7 +97,8 @@ def test_a_store_that_ignores_versions_is_refused(objects, monkeypatch):
 
 
 def test_a_store_that_is_away_stops_the_run_and_is_no_traceback(monkeypatch):
-    monkeypatch.setitem(object_folder.RETRY, "retry_timeout", timedelta(seconds=0.2))
+    monkeypatch.setattr(object_folder, "REPEAT_S", 0.2)
+    monkeypatch.setattr(object_folder, "LOCK_REPEAT_S", 0.2)
     monkeypatch.setattr(object_lock, "BEAT_S", 0.1)
     monkeypatch.setattr(object_lock, "STALE_S", 0.5)
     with s3_server() as environment:

@@ -199,3 +199,14 @@ def test_records_that_arrive_together_share_a_part(folder):
 
 def test_an_empty_run_reads_as_no_rows(folder):
     assert len(read(folder, ["problem_id", "candidates.list.element.kept"])) == 0
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(disk, monkeypatch):
+    write(disk, [record_of(1)])
+
+    def deny(path):
+        raise PermissionError(f"Permission denied: {path}")
+
+    monkeypatch.setattr("os.scandir", deny)
+    with pytest.raises(StoreError, match="Permission denied"), opened(disk):
+        pass
