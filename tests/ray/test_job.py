@@ -102,6 +102,14 @@ def test_bad_input_is_one_line_and_exit_code_two(finished):
     assert "n=7 is not a multiple of m=4" in refused.stderr
 
 
+def test_a_run_that_can_lie_nowhere_is_one_line_and_exit_code_two(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    refused = job(tmp_path / "run")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "cannot be written" in refused.stderr
+
+
 def test_the_offline_wandb_run_shows_what_parquet_holds(finished):
     run, _ = finished
     (file,) = run.glob("wandb/offline-run-*/*.wandb")

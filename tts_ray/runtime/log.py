@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 
 from rich.console import Console
@@ -35,17 +35,18 @@ def job_log(folder: Folder, console: Console) -> Iterator[None]:
     """Show and keep what the package logs until the end."""
     logger = logging.getLogger("tts_ray")
     shown = Shown(console)
-    handlers: list[logging.Handler] = [shown]
-    # A run whose folder cannot be written is refused by whoever opens it, with the reason.
-    with suppress(OSError):
+    kept: logging.Handler
+    try:
         folder.scratch.mkdir(parents=True, exist_ok=True)
         kept = RotatingFileHandler(folder.scratch / FILE, maxBytes=MAX_BYTES, backupCount=KEPT)
         kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        handlers.append(kept)
+    except OSError:
+        # A run whose folder cannot be written is refused by whoever opens it, with the reason.
+        kept = logging.NullHandler()
     before = logger.level, logger.propagate
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    for handler in handlers:
+    for handler in (shown, kept):
         logger.addHandler(handler)
     try:
         yield
@@ -57,6 +58,6 @@ def job_log(folder: Folder, console: Console) -> Iterator[None]:
     finally:
         logger.setLevel(before[0])
         logger.propagate = before[1]
-        for handler in handlers:
+        for handler in (shown, kept):
             logger.removeHandler(handler)
             handler.close()
