@@ -320,14 +320,11 @@ def test_what_does_not_end_in_time_is_abandoned_and_a_second_signal_ends_the_job
         assert len(rows(run)) == 1
 
 
-@pytest.mark.parametrize("mode", ["auto", "online"])
-def test_a_wandb_that_cannot_be_reached_costs_the_run_nothing_and_its_key_is_nowhere(
-    tmp_path, mode
-):
+def test_a_wandb_that_cannot_be_reached_costs_the_run_nothing_and_its_key_is_nowhere(tmp_path):
     run = tmp_path / "run"
     key = "0123456789abcdef" * 2 + "fedcba98"
     nobody = {"WANDB_API_KEY": key, "WANDB_BASE_URL": "http://127.0.0.1:9"}
-    with started(run, "dataset.limit=6", f"wandb.mode={mode}", **nobody) as process:
+    with started(run, "dataset.limit=6", "wandb.mode=auto", **nobody) as process:
         said, _ = process.communicate(timeout=150)
     assert process.returncode == 0, said
     assert "W&B cannot be reached, so the run is logged offline" in said
