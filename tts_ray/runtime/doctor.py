@@ -23,7 +23,7 @@ from tts_ray.runtime.fit import fitting, holds, remedy
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.node_report import NodeReport, report
 from tts_ray.runtime.place import describe
-from tts_ray.runtime.placement import cards, cluster, node_resources, refuse_what_never_fits
+from tts_ray.runtime.placement import cards, cluster, free_resources, refuse_what_never_fits
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.run import check_pair
 from tts_ray.runtime.session import connect
@@ -98,7 +98,7 @@ def check_placement(config: RunConfig) -> Check:
     except TtsError as error:
         found, _, advice = str(error).partition(". ")
         return Check("placement", "cluster", found, advice or "change the config")
-    free = node_resources(free=True)
+    free = free_resources()
     if len(fitting(places, free)) < len(places):
         found = f"{describe(places)}; {cluster()}"
         return Check("placement", "cluster", found, f"wait, or: {remedy(places, free)}")

@@ -8,6 +8,7 @@ executor asks of the group it is in.
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ray
@@ -53,14 +54,14 @@ async def reserve(places: list[Asked], deadline_s: float) -> list[Seat]:
     except BaseException:
         release(seats)
         raise
-    placed = [is_placed(seat.group) for seat in seats]
-    if all(placed):
+    waiting = [
+        place for place, seat in zip(places, seats, strict=True) if not is_placed(seat.group)
+    ]
+    if not waiting:
         return seats
-    waiting = [place for place, has in zip(places, placed, strict=True) if not has]
-    room = room_without([seat for seat, has in zip(seats, placed, strict=True) if has])
     message = (
         f"no room for {describe(waiting)} within {deadline_s:g} s; {cluster()}, "
-        f"{pending(groups_of(seats))}. {remedy(places, room)}, "
+        f"{pending(groups_of(seats))}. {remedy(places, free_resources(seats))}, "
         f"or raise cluster.placement_s"
     )
     release(seats)
@@ -82,7 +83,7 @@ def request(places: list[Asked]) -> list[Seat]:
     return [seats[at] for at in range(len(places))]
 
 
-def groups_of(seats: list[Seat]) -> list[PlacementGroup]:
+def groups_of(seats: Sequence[Seat]) -> list[PlacementGroup]:
     """The groups of the seats, each once."""
     return list({seat.group.id: seat.group for seat in seats}.values())
 
@@ -117,21 +118,20 @@ def refuse_what_never_fits(places: list[Asked]) -> None:
                 )
 
 
-def node_resources(*, free: bool = False) -> list[dict[str, float]]:
-    """What each living node has, or what of it is free."""
-    if free:
-        return [*available_resources_per_node().values()]
+def node_resources() -> list[dict[str, float]]:
+    """What each living node has."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def room_without(seats: list[Seat]) -> list[dict[str, float]]:
-    """What would be free of each living node if these seats were given back."""
+def free_resources(seats: Sequence[Seat] = ()) -> list[dict[str, float]]:
+    """What is free of each living node, with what those of `seats` hold that are placed."""
     nodes = {key: dict(free) for key, free in available_resources_per_node().items()}
     for group in groups_of(seats):
         table = placement_group_table(group)
         for at, key in table["bundles_to_node_id"].items():
+            node = nodes.get(key, {})
             for name, amount in table["bundles"][at].items():
-                nodes[key][name] = nodes[key].get(name, 0) + amount
+                node[name] = node.get(name, 0) + amount
     return [*nodes.values()]
 
 

@@ -307,11 +307,10 @@ class Session:
         again with the next pools."""
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            for held in self.loaded.values():
-                for seat in [seat for seat in held.seats if seat not in held.capacities]:
-                    held.leave(seat)
         self._tasks = []
+        for held in self.loaded.values():
+            for seat in [seat for seat in held.seats if seat not in held.capacities]:
+                held.leave(seat)
         for pool in self.pools.values():
             pool.close()
         self.pools = {}
