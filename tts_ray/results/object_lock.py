@@ -97,7 +97,7 @@ class ObjectLock(Lock):
         try:
             left = self._left_behind()
             self._put("create" if left is None else version_of(left))
-        except (AlreadyExistsError, PreconditionError):
+        except (AlreadyExistsError, PreconditionError, FileNotFoundError):
             raise StoreError(f"another job has just taken {self.url} over") from None
 
     def _left_behind(self) -> Any:
