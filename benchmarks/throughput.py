@@ -40,6 +40,7 @@ def offline(policy: str, problems: int, n: int) -> None:
     from vllm import LLM, SamplingParams
 
     from tts_ray.engines.prompts import prompt_family
+    from tts_ray.engines.vllm_compat import cpu_block
 
     folder = str(pocket.weights(policy))
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -52,7 +53,7 @@ def offline(policy: str, problems: int, n: int) -> None:
         max_num_batched_tokens=2048,
         enable_chunked_prefill=False,
         enforce_eager=True,
-        block_size=32,
+        block_size=cpu_block("float32"),
     )
     family = prompt_family("qwen")
     prompts = [

@@ -21,16 +21,16 @@ def test_a_cancelled_request_is_aborted_and_others_go_on(policy):
 
     async def go():
         endless = asyncio.create_task(generate(policy, ids, 400))
-        while not client.engine.has_unfinished_requests():
+        while not client.tokens_in_flight():
             await asyncio.sleep(0)
         endless.cancel()
         with pytest.raises(asyncio.CancelledError):
             await endless
-        output, _ = await generate(policy, ids)
+        answer = await generate(policy, ids)
         async with asyncio.timeout(30):
-            while client.engine.has_unfinished_requests():
+            while client._running:
                 await asyncio.sleep(0.01)
-        return output
+        return answer
 
     assert len(policy.loop.run_until_complete(go()).token_ids) == 8
     assert not client._waiting
@@ -44,25 +44,28 @@ def test_a_refused_request_is_an_error_of_its_own(policy):
             generate(policy, [1] * 600), generate(policy, ids), return_exceptions=True
         )
 
-    refused, (output, _) = policy.loop.run_until_complete(go())
+    refused, answer = policy.loop.run_until_complete(go())
     assert isinstance(refused, EngineError)
     assert not isinstance(refused, EngineDied)
-    assert len(output.token_ids) == 8
+    assert len(answer.token_ids) == 8
 
 
 class Failing:
-    """An engine whose steps fail."""
+    """An engine whose core fails at its first batch."""
 
     def __init__(self):
-        self.busy = False
+        self.engine_core = self.input_processor = self
 
-    def has_unfinished_requests(self):
-        return self.busy
+    def get_supported_tasks(self):
+        return ()
 
-    def add_request(self, *_):
-        self.busy = True
+    def process_inputs(self, *_, **__):
+        return None
 
-    def step(self):
+    def add_request(self, _):
+        pass
+
+    def get_output(self):
         raise RuntimeError("out of memory")
 
 

@@ -7,14 +7,17 @@ other after every token.
 
 import asyncio
 import uuid
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Protocol, Self, TypeAlias
 
+import torch
 from vllm import SamplingParams, TokensPrompt
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.outputs import PoolingRequestOutput, RequestOutput
 from vllm.pooling_params import PoolingParams
+from vllm.v1.engine import EngineCoreOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.llm_engine import LLMEngine
@@ -22,7 +25,19 @@ from vllm.v1.engine.llm_engine import LLMEngine
 from tts_ray.errors import EngineDied, EngineError
 
 Params: TypeAlias = SamplingParams | PoolingParams
-Output: TypeAlias = RequestOutput | PoolingRequestOutput
+
+
+@dataclass(slots=True)
+class Answer:
+    """What one request gave: sampled tokens with their log-probabilities and vLLM's reasons to
+    end, or a pooling model's `rows`; and the number of prompt tokens the cache held."""
+
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+    rows: torch.Tensor | None = None
+    cached_tokens: int = 0
 
 
 class Client(Protocol):
@@ -30,13 +45,17 @@ class Client(Protocol):
 
     engine: Any
 
-    async def run(self, prompt: TokensPrompt, params: Params) -> Output:
-        """The final output of one request. A cancelled request is aborted.
+    async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
+        """The whole answer to one request. A cancelled request is aborted.
 
         Raises:
             EngineDied: the core is dead.
             EngineError: the request was refused or failed.
         """
+        ...
+
+    def tokens_in_flight(self) -> int:
+        """Tokens of the requests that have not ended. Read when asked, never counted per token."""
         ...
 
     def shutdown(self) -> None: ...
@@ -52,9 +71,9 @@ class ProcessClient(Client):
     def load(cls, args: AsyncEngineArgs) -> Self:
         return cls(AsyncLLM.from_engine_args(args))
 
-    async def run(self, prompt: TokensPrompt, params: Params) -> Output:
+    async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
         call = self.engine.generate if isinstance(params, SamplingParams) else self.engine.encode
-        last: Output | None = None
+        last: RequestOutput | PoolingRequestOutput | None = None
         try:
             async for output in call(prompt, params, uuid.uuid4().hex):
                 last = output
@@ -64,20 +83,38 @@ class ProcessClient(Client):
             raise EngineError(f"vLLM refused or failed a request: {error!r}") from error
         if last is None:
             raise EngineError("vLLM ended a request without an output")
-        return last
+        cached = last.num_cached_tokens or 0
+        if isinstance(last, PoolingRequestOutput):
+            return Answer(rows=last.outputs.data, cached_tokens=cached)
+        (sampled,) = last.outputs
+        ids = list(sampled.token_ids)
+        logprobs = [at[token].logprob for at, token in zip(sampled.logprobs, ids, strict=True)]
+        return Answer(
+            ids, logprobs, sampled.finish_reason, sampled.stop_reason, cached_tokens=cached
+        )
+
+    def tokens_in_flight(self) -> int:
+        states = list(self.engine.output_processor.request_states.values())
+        return sum(s.detokenizer.num_output_tokens() for s in states if s.detokenizer is not None)
 
     def shutdown(self) -> None:
         self.engine.shutdown()
 
 
 class InlineClient(Client):
-    """A core in a thread of this process. Only that thread touches it; requests wait in a queue."""
+    """A core in a thread of this process. Only that thread touches it; requests wait in a queue.
+
+    Takes over what the core gives without vLLM's own output processing, which makes objects of
+    every token that nobody here reads.
+    """
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine
+        self._tasks = engine.get_supported_tasks()
         self._queue: SimpleQueue[tuple[str, TokensPrompt | None, Params | None] | None]
         self._queue = SimpleQueue()
-        self._waiting: dict[str, asyncio.Future[Output]] = {}
+        self._running: dict[str, Answer] = {}
+        self._waiting: dict[str, asyncio.Future[Answer]] = {}
         self._death = ""
         self._thread = Thread(target=self._work, name="vLLM", daemon=True)
         self._thread.start()
@@ -86,12 +123,13 @@ class InlineClient(Client):
     def load(cls, args: AsyncEngineArgs) -> Self:
         return cls(LLMEngine.from_engine_args(args))
 
-    async def run(self, prompt: TokensPrompt, params: Params) -> Output:
+    async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
         if self._death:
             raise EngineDied(self._death)
         name = uuid.uuid4().hex
         self._loop = asyncio.get_running_loop()
-        future = self._waiting[name] = self._loop.create_future()
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiting[name] = future
         self._queue.put((name, prompt, params))
         try:
             return await future
@@ -101,6 +139,9 @@ class InlineClient(Client):
         finally:
             self._waiting.pop(name, None)
 
+    def tokens_in_flight(self) -> int:
+        return sum(len(answer.token_ids) for answer in list(self._running.values()))
+
     def shutdown(self) -> None:
         self._queue.put(None)
         self._thread.join()
@@ -108,7 +149,7 @@ class InlineClient(Client):
     def _work(self) -> None:
         try:
             while self._admit():
-                ended = [output for output in self.engine.step() if output.finished]
+                ended = self._step()
                 if ended:
                     self._loop.call_soon_threadsafe(self._hand_on, ended)
         except Exception as error:
@@ -118,26 +159,46 @@ class InlineClient(Client):
     def _admit(self) -> bool:
         """Take what waits in the queue, or wait for it if there is nothing to do; False at the
         end."""
-        while not self.engine.has_unfinished_requests() or not self._queue.empty():
+        while not self._running or not self._queue.empty():
             request = self._queue.get()
             if request is None:
                 return False
             name, prompt, params = request
             if prompt is None:
-                self.engine.abort_request([name])
+                if self._running.pop(name, None) is not None:
+                    self.engine.engine_core.abort_requests([name])
                 continue
             try:
-                self.engine.add_request(name, prompt, params)
+                self.engine.engine_core.add_request(
+                    self.engine.input_processor.process_inputs(
+                        name, prompt, params, supported_tasks=self._tasks
+                    )
+                )
+                self._running[name] = Answer()
             except Exception as error:
                 refused = EngineError(f"vLLM refused a request: {error!r}")
                 self._loop.call_soon_threadsafe(self._refuse, name, refused)
         return True
 
-    def _hand_on(self, ended: list[Output]) -> None:
-        for output in ended:
-            future = self._waiting.get(output.request_id)
+    def _step(self) -> list[tuple[str, Answer]]:
+        """One batch of the core; what ended with it."""
+        ended = []
+        for output in self.engine.engine_core.get_output().outputs:
+            answer = self._running.get(output.request_id)
+            if answer is None:
+                continue
+            extend(answer, output)
+            if output.finish_reason is not None:
+                answer.finish_reason = str(output.finish_reason)
+                answer.stop_reason = output.stop_reason
+                ended.append((output.request_id, self._running.pop(output.request_id)))
+        return ended
+
+    def _hand_on(self, ended: list[tuple[str, Answer]]) -> None:
+        for name, answer in ended:
+            future = self._waiting.get(name)
             if future and not future.done():
-                future.set_result(output)
+                future.set_result(answer)
 
     def _refuse(self, name: str, error: EngineError) -> None:
         future = self._waiting.get(name)
@@ -147,3 +208,15 @@ class InlineClient(Client):
     def _give_up(self) -> None:
         for name in list(self._waiting):
             self._refuse(name, EngineDied(self._death))
+
+
+def extend(answer: Answer, output: EngineCoreOutput) -> None:
+    """Add what one batch of the core gave to an answer."""
+    answer.token_ids += output.new_token_ids
+    if output.new_logprobs is not None:
+        # The first column is the sampled token's.
+        answer.logprobs += output.new_logprobs.logprobs[:, 0].tolist()
+    if output.pooling_output is not None:
+        answer.rows = output.pooling_output
+    if output.prefill_stats is not None:
+        answer.cached_tokens = output.prefill_stats.num_cached_tokens

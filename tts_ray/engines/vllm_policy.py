@@ -10,12 +10,12 @@ from dataclasses import replace
 from functools import lru_cache
 
 from transformers import AutoTokenizer
-from vllm.outputs import CompletionOutput
 
 from tts_ray.concurrency import together
 from tts_ray.engines.prompts import prompt_family
 from tts_ray.engines.spec import PolicySpec
 from tts_ray.engines.steps import cut
+from tts_ray.engines.vllm_client import Answer
 from tts_ray.engines.vllm_compat import Vllm, engine_args
 from tts_ray.errors import EngineError
 from tts_ray.protocols import Policy
@@ -85,11 +85,11 @@ class VllmPolicy(Policy):
             if room <= 0:
                 return (self._join(blank, (CUT,)) if blank else (CUT,)), usage
             stop = () if whole else self.stops
-            output, cached = await self.vllm.generate(ids, sampling, seed + len(blank), room, stop)
-            used = Usage.of_request(len(ids), cached, len(output.token_ids))
+            answer = await self.vllm.generate(ids, sampling, seed + len(blank), room, stop)
+            used = Usage.of_request(len(ids), answer.cached_tokens, len(answer.token_ids))
             # What follows a blank beginning is the same path: its prompt is counted already.
             usage += replace(used, prompt_tokens=0, cached_tokens=0) if blank else used
-            steps = self._steps(output)
+            steps = self._steps(answer)
             if not whole:
                 steps = steps[:1]
             if steps[-1].finish is not Finish.STEP or not steps[-1].is_blank:
@@ -110,18 +110,22 @@ class VllmPolicy(Policy):
         )
         return (first, *steps[1:])
 
-    def _steps(self, output: CompletionOutput) -> tuple[Step, ...]:
-        if output.finish_reason == "length":
+    def _steps(self, answer: Answer) -> tuple[Step, ...]:
+        if answer.finish_reason == "length":
             finish = Finish.LENGTH
-        elif output.finish_reason != "stop":
-            raise EngineError(f"vLLM ended a request with {output.finish_reason!r}")
+        elif answer.finish_reason != "stop":
+            raise EngineError(f"vLLM ended a request with {answer.finish_reason!r}")
         else:
-            finish = Finish.STEP if output.stop_reason in self.stops else Finish.EOS
-        ids = output.token_ids
+            finish = Finish.STEP if answer.stop_reason in self.stops else Finish.EOS
+        ids = answer.token_ids
+        if len(answer.logprobs) != len(ids):
+            raise EngineError(
+                f"vLLM gave {len(answer.logprobs)} log-probabilities of {len(ids)} tokens"
+            )
         return cut(
             ids,
             [self.pieces[token] for token in ids],
-            [entry[token].logprob for entry, token in zip(output.logprobs or (), ids, strict=True)],
+            answer.logprobs,
             finish,
             self.separator,
             self._decode,
