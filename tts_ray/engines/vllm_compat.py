@@ -113,6 +113,7 @@ class Vllm:
             detokenize=False,
             logprobs=0,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            skip_clone=True,
         )
         prompt = TokensPrompt(prompt_token_ids=list(ids))
         return await self.client.run(prompt, params)
