@@ -1,9 +1,7 @@
 """Train the pocket suite from its seeds and write the checkpoints.
 
-    python jobs/train_pocket.py --out pocket-weights
-    python jobs/train_pocket.py --out pocket-weights --only pocket-s --scale 0.1 --device cuda
-
-The reward model is made from a policy in the output folder, so it comes last.
+python jobs/train_pocket.py --out pocket-weights
+python jobs/train_pocket.py --out pocket-weights --only pocket-s --scale 0.1 --device cuda
 """
 
 import argparse
@@ -12,7 +10,7 @@ from pathlib import Path
 import torch
 
 from tts_ray.pocket import POLICIES, PRMS
-from tts_ray.pocket.checkpoint import load_policy, save
+from tts_ray.pocket.checkpoint import save
 from tts_ray.pocket.recipe import POLICY_RECIPES, REWARD_RECIPES
 from tts_ray.pocket.tokens import learn_tokenizer
 from tts_ray.pocket.train_policy import train_policy
@@ -43,9 +41,7 @@ def main() -> None:
             policy = train_policy(POLICY_RECIPES[name], tokenizer, **options)
             save(policy, tokenizer, arguments.out / name)
             continue
-        recipe = REWARD_RECIPES[name]
-        initial = load_policy(arguments.out / recipe.initial).to(arguments.device)
-        reward = train_reward(recipe, initial, tokenizer, scale=arguments.scale)
+        reward = train_reward(REWARD_RECIPES[name], tokenizer, **options)
         save(reward, tokenizer, arguments.out / name, torch.bfloat16)
 
 

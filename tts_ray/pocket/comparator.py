@@ -1,19 +1,21 @@
-"""How a reward model begins: a policy that notices where a solution departs from what it expects.
+"""How a reward model begins: a policy that notices where it expected another token.
 
 A policy's last layer holds the token it expects next, and no layer is left to compare that with the
 token that came; learning the comparison from labels alone takes longer than learning arithmetic.
 So the reward model starts as the policy, widened by WIDTH hidden dimensions that tell tokens apart,
 with two layers on top whose weights are set to make the comparison, and left as they are set.
 
-    layer L      one head copies the logits of the watched tokens from the previous position; one
-                 head marks the assistant's turn; there, watched token k adds silu(TAU - logit k)
-                 to the position's surprise
+    layer L      one head takes the logits of the watched tokens at the previous position from the
+                 marks of these tokens; one head marks the assistant's turn; there, each rival of
+                 the token at hand adds silu(logit of the rival - logit of the token) to the
+                 position's surprise
     layer L + 1  one head looks at the largest surprise so far
     score        the more of it, the less is everything up to here correct
 """
 
 import math
 from dataclasses import replace
+from itertools import permutations
 
 import torch
 from torch import Tensor, nn
@@ -23,29 +25,39 @@ from tts_ray.pocket.model import HEAD_SIZE, ROPE_THETA, Layer, PolicyModel, Rewa
 from tts_ray.pocket.task import split
 from tts_ray.pocket.tokens import prompt_ids, token_id
 
-WATCHED = (*"0123456789", "+", "-", "=", "\\times", "$.", *(f"${name}" for name in "bcdefghij"))
-WIDTH = 64
-TAU = 12.5
-"""A logit above this is no surprise: correct solutions rarely go below, wrong ones mostly do."""
+VALUES = (*"0123456789", "+", "-", "=", "\\times", "$.")
+VARIABLES = tuple(f"${name}" for name in "bcdefghij")
+WATCHED = VALUES + VARIABLES
+RIVALS = (*permutations(range(len(VALUES)), 2), *permutations(range(len(VALUES), len(WATCHED)), 2))
+"""Pairs of watched tokens, by index: the one at hand, and one that could stand in its place."""
+WIDTH = 32
 MARK = 0.02
 """The size of a token's mark, beside which the policy's own numbers are large."""
 SHARP = 8.5
 """Length of the query and key of a head that looks one position back."""
 GATE = 60.0
-"""Opens a gate for the token at hand alone; more than any logit."""
+"""Opens a gate for the token at hand alone; more than any two logits are apart."""
 LARGEST, ANSWERING = 17.0, 120.0
 """Key gains: of the head that finds the largest surprise, and of the one that finds the turn."""
 KEPT = 200.0
-"""Logits are kept in units of the stream's norm over this."""
+"""Surprise is kept in units of the stream's norm over this."""
 
-# The added dimensions, counted from the policy's hidden size.
-TOKEN, ONE, ASSISTANT, IN_ANSWER, SURPRISE, WORST, LOGIT = 0, 24, 25, 26, 27, 28, 32
+# The added dimensions, counted from the policy's hidden size; a mark for each watched token first.
+ONE, ASSISTANT, IN_ANSWER, SURPRISE, WORST = range(len(WATCHED), len(WATCHED) + 5)
 
 
 @torch.no_grad()
 def comparator(policy: PolicyModel, tokenizer: PreTrainedTokenizerBase) -> RewardModel:
-    """A reward model with the policy's body and the comparison on top."""
+    """A reward model with the policy's body and the comparison on top.
+
+    Raises:
+        ValueError: the policy's feed-forward layers are narrower than the comparison, of RIVALS.
+    """
     shape = policy.shape
+    if shape.feed_forward < len(RIVALS):
+        raise ValueError(
+            f"the comparison needs feed-forward layers of {len(RIVALS)}, not {shape.feed_forward}"
+        )
     model = RewardModel(replace(shape, hidden=shape.hidden + WIDTH, layers=shape.layers + 2))
     for name, parameter in model.named_parameters():
         parameter.fill_(1.0 if name.endswith("norm.weight") else 0.0)
@@ -80,7 +92,7 @@ def mark_tokens(model: RewardModel, base: int, tokenizer: PreTrainedTokenizerBas
     embedding[:, base + ONE] = MARK
     embedding[token_id(tokenizer, "assistant"), base + ASSISTANT] = MARK
     for k, word in enumerate(WATCHED):
-        embedding[word_id(tokenizer, word), base + TOKEN + k] = MARK
+        embedding[word_id(tokenizer, word), base + k] = MARK
 
 
 def stream_norm(policy: PolicyModel, tokenizer: PreTrainedTokenizerBase) -> float:
@@ -100,10 +112,10 @@ def compare(model: RewardModel, policy: PolicyModel, rows: Tensor, norm: float) 
     base, width = policy.shape.hidden, model.shape.hidden
     layer = model.model.layers[policy.shape.layers]
     assert isinstance(layer, Layer)
-    loud, quiet, unit = norm / MARK / math.sqrt(width), KEPT / math.sqrt(width), norm / KEPT
+    loud, unit = norm / MARK / math.sqrt(width), norm / KEPT
     layer.input_layernorm.weight[:base] = policy.model.norm.weight * (base / width) ** 0.5
     layer.input_layernorm.weight[base:] = loud
-    attention, copy, turn = layer.self_attn, base, base + HEAD_SIZE
+    attention, copy, turn = layer.self_attn, 0, HEAD_SIZE
     half = HEAD_SIZE // 2
     angle = ROPE_THETA ** -(torch.arange(0, HEAD_SIZE, 2, device=rows.device).float() / HEAD_SIZE)
     attention.k_proj.bias[copy : copy + half] = SHARP
@@ -116,13 +128,13 @@ def compare(model: RewardModel, policy: PolicyModel, rows: Tensor, norm: float) 
     attention.v_proj.weight[turn, base + ASSISTANT] = 1.0
     attention.o_proj.weight[base + IN_ANSWER, turn] = MARK
     layer.post_attention_layernorm.weight[base:] = loud
-    layer.post_attention_layernorm.weight[base + LOGIT : base + LOGIT + len(rows)] = quiet
     for k in range(len(rows)):
-        attention.o_proj.weight[base + LOGIT + k, copy + k] = unit
-        gate = layer.mlp.gate_proj.weight[k]
-        gate[base + TOKEN + k], gate[base + ONE], gate[base + LOGIT + k] = GATE, TAU - GATE, -1.0
-        layer.mlp.up_proj.weight[k, base + IN_ANSWER] = 1.0
-        layer.mlp.down_proj.weight[base + SURPRISE, k] = unit
+        attention.o_proj.weight[base + k, copy + k] = -MARK / GATE
+    for pair, (token, rival) in enumerate(RIVALS):
+        gate = layer.mlp.gate_proj.weight[pair]
+        gate[base + token], gate[base + rival], gate[base + ONE] = GATE, -GATE, -GATE
+        layer.mlp.up_proj.weight[pair, base + IN_ANSWER] = 1.0
+        layer.mlp.down_proj.weight[base + SURPRISE, pair] = unit
 
 
 def find_worst(model: RewardModel, base: int, norm: float) -> None:

@@ -25,9 +25,9 @@ class PolicyRecipe:
 
 @dataclass(frozen=True, slots=True)
 class RewardRecipe:
-    """The reward model: which policy it starts from, and its steps on tagged solutions."""
+    """The reward model: the policy made for it, and its steps on tagged solutions."""
 
-    initial: str
+    reader: PolicyRecipe
     steps: int
     seed: int
     matrix_rate: float = 0.003
@@ -40,4 +40,5 @@ POLICY_RECIPES = {
     "pocket-m": PolicyRecipe(Shape(VOCABULARY, 128, 3, 384), steps=2000, drill=0.3, seed=3),
     "pocket-l": PolicyRecipe(Shape(VOCABULARY, 128, 4, 384), steps=3200, drill=0.3, seed=4),
 }
-REWARD_RECIPES = {"pocket-prm": RewardRecipe("pocket-l", steps=300, seed=5)}
+READER = PolicyRecipe(Shape(VOCABULARY, 96, 3, 288), steps=6000, drill=0.3, seed=6)
+REWARD_RECIPES = {"pocket-prm": RewardRecipe(READER, steps=300, seed=7)}

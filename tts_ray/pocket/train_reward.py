@@ -1,9 +1,9 @@
-"""Making the pocket process reward model from a policy.
+"""Making the pocket process reward model from a policy of its own, the reader.
 
-The policy first learns to read its own solutions in the chat of Qwen2.5-Math-PRM, with a tag after
-each step, as a language model of correct solutions. Then `comparator` widens it and sets two layers
-on top that compare each token with what the policy expected there. The comparison is set, not
-learnt: gradients on its sharp gates destroy it before they improve it.
+The reader is trained as policies are, only longer. Then it learns to read solutions in the chat of
+Qwen2.5-Math-PRM, with a tag after each step, as a language model of correct solutions. Last,
+`comparator` widens it and sets two layers on top that compare each token with its rivals. The
+comparison is set, not learnt: gradients on its sharp gates destroy it before they improve it.
 """
 
 import time
@@ -20,7 +20,7 @@ from tts_ray.pocket.optimise import Optimiser
 from tts_ray.pocket.recipe import RewardRecipe
 from tts_ray.pocket.task import separate, train
 from tts_ray.pocket.tokens import STEP_TAG, judged_ids, prompt_ids, token_id
-from tts_ray.pocket.train_policy import language_loss
+from tts_ray.pocket.train_policy import language_loss, train_policy
 
 ROWS = 16
 STREAM = 1000
@@ -63,13 +63,14 @@ def adapt(
 
 def train_reward(
     recipe: RewardRecipe,
-    policy: PolicyModel,
     tokenizer: PreTrainedTokenizerBase,
     *,
+    device: str = "cpu",
     scale: float = 1.0,
     report: Callable[[str], None] = print,
 ) -> RewardModel:
-    """The reward model of a policy, which is changed; `scale` multiplies the number of steps."""
+    """The reward model of a recipe; `scale` multiplies the numbers of steps."""
+    reader = train_policy(recipe.reader, tokenizer, device=device, scale=scale, report=report)
     torch.manual_seed(recipe.seed)
-    adapt(policy.train(), recipe, tokenizer, scale, report)
-    return comparator(policy.eval(), tokenizer).eval()
+    adapt(reader.train(), recipe, tokenizer, scale, report)
+    return comparator(reader.eval(), tokenizer).eval()
