@@ -29,7 +29,7 @@ def run(policy, reward, act=None, **limits):
             if beside:
                 await beside
 
-    asyncio.run(asyncio.wait_for(go(), 500))
+    asyncio.run(asyncio.wait_for(go(), 150))
     return {(record.problem.id, record.search): record for record in records}
 
 
