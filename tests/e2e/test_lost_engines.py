@@ -60,10 +60,10 @@ def test_what_dies_is_restarted_whole_and_the_results_are_the_same(calm, victim)
         (core,) = await asyncio.to_thread(processes, "VLLM::EngineCor")
         actor = actor_of(core)
         (core if victim == "core" else actor).send_signal(signal.SIGKILL)
-        await until(lambda: not slot.alive, "the loss is noticed", 240)
+        await until(lambda: not slot.alive, "the loss is noticed")
         await until(lambda: not core.is_running(), "the engine core is gone")
         await until(lambda: not actor.is_running(), "the actor is gone")
-        await until(lambda: slot.alive, "the replica is back", 240)
+        await until(lambda: slot.alive, "the replica is back", 120)
 
     records = run(POLICIES, REWARDS, strike)
     assert candidates(records) == calm
