@@ -30,7 +30,7 @@ from ray.cluster_utils import Cluster
 
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import read
-from tts_ray.runtime.session import NO_RAY_METRICS
+from tts_ray.runtime.local_ray import NO_RAY_METRICS
 
 ROOT = Path(__file__).parents[1]
 WORKERS = 3

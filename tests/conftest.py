@@ -17,11 +17,15 @@ def cluster():
     """A local Ray cluster; it ends with the module."""
     import ray
 
+    from tts_ray.runtime.local_ray import reread_authentication
     from tts_ray.runtime.session import connect
 
-    connect("local")
-    yield
-    ray.shutdown()
+    with patch.dict(os.environ):
+        connect("local")
+        yield
+        ray.shutdown()
+    # Clusters of other tests have other tokens, or none.
+    reread_authentication()
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ from rich.console import Console
 from tests.ray.test_job import ENVIRONMENT, ROOT
 from tts_ray.config import load_config
 from tts_ray.runtime import doctor
+from tts_ray.runtime.local_ray import NO_RAY_METRICS
 from tts_ray.runtime.node_report import lacks
-from tts_ray.runtime.session import NO_RAY_METRICS
 
 PAIR = ["policy=pocket-xs", "prm=pocket-prm", "dataset=pocket", "wandb.mode=disabled"]
 

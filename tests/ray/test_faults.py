@@ -19,8 +19,9 @@ from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EngineError, EnginesLost
 from tts_ray.runtime.actors import RemotePolicy
+from tts_ray.runtime.local_ray import NO_RAY_METRICS
 from tts_ray.runtime.place import Place
-from tts_ray.runtime.session import NO_RAY_METRICS, Fleet, Session
+from tts_ray.runtime.session import Fleet, Session
 from tts_ray.types import Path, Sampling
 
 SLOW = ScriptedPolicySpec(faults=Faults(seconds=0.3))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from ray.cluster_utils import Cluster
 
 from tests.ray.test_job import COUNT, job, rows, started, wait_for_results
-from tts_ray.runtime.session import NO_RAY_METRICS
+from tts_ray.runtime.local_ray import NO_RAY_METRICS
 
 SOON = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
 """How long Ray's processes wait for a lost head; a minute is its default."""

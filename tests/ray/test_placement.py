@@ -22,10 +22,11 @@ from tts_ray.config import load_config
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.errors import PlacementError
 from tts_ray.runtime.fleets import fleets
+from tts_ray.runtime.local_ray import NO_RAY_METRICS
 from tts_ray.runtime.place import Place
 from tts_ray.runtime.placement import cards, groups_of, release, reserve
 from tts_ray.runtime.plan import plan
-from tts_ray.runtime.session import NO_RAY_METRICS, Fleet, Session
+from tts_ray.runtime.session import Fleet, Session
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 POLICY, REWARD = ScriptedPolicySpec(), ScriptedRewardSpec()

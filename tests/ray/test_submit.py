@@ -15,7 +15,7 @@ from tests.ray.test_job import ENVIRONMENT, ROOT, rows
 
 HEAD = """
 import sys, ray
-from tts_ray.runtime.session import NO_RAY_METRICS
+from tts_ray.runtime.local_ray import NO_RAY_METRICS
 ray.init(include_dashboard=True, dashboard_host="127.0.0.1", dashboard_port=int(sys.argv[1]),
          num_cpus=2, _system_config=NO_RAY_METRICS, logging_level="ERROR")
 print("up", flush=True)

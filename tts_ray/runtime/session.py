@@ -25,6 +25,7 @@ from tts_ray.errors import EngineError, PlacementError
 from tts_ray.evaluate import Engines
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.actors import EngineActor, RemotePolicy, RemoteReward
+from tts_ray.runtime.local_ray import start_local_ray
 from tts_ray.runtime.place import ONE_CPU, Place
 from tts_ray.runtime.placement import Seat, is_placed, release, request, reserve
 from tts_ray.runtime.watchdog import Watchdog
@@ -35,10 +36,6 @@ KNOCK_S = 10.0
 """How long a cluster may take to accept a connection, in seconds."""
 CALLS_AT_ONCE = 1000
 """Calls one actor accepts at a time; vLLM does the queueing."""
-
-NO_RAY_METRICS = {"enable_metrics_collection": False, "enable_open_telemetry": False}
-"""Ray's own metrics, off in a cluster that nobody scrapes: the exporter's thread was seen to end
-a driver with a segmentation fault (Ray 2.60, `TemporalMetricStorage::buildMetrics`)."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +69,17 @@ def connect(address: str | None) -> None:
         return
     found = address or os.environ.get("RAY_ADDRESS") or "local"
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if found == "local":
-        # An engine without a GPU must see none; Ray leaves the variable alone by default.
-        os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        settings |= {"include_dashboard": False, "_system_config": NO_RAY_METRICS}
     if found.startswith("ray://"):
         raise PlacementError(
             f"{found} is a Ray Client address, through which no engine can be served; give the "
             f"cluster's own (HOST:6379) on one of its nodes, or use jobs/submit.py"
         )
     try:
-        knock(found)
-        ray.init(address=found, **settings)
+        if found == "local":
+            start_local_ray(settings)
+        else:
+            knock(found)
+            ray.init(address=found, **settings)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise PlacementError(f"no Ray cluster at {found!r}: {reason}") from None
