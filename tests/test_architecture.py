@@ -11,8 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "tts_ray"
 LAYERS = {
     0: ["types", "errors", "concurrency", "__init__"],
     1: ["protocols"],
-    2: ["search", "grading", "data", "flops", "dimensions", "memory", "pocket"],
-    3: ["engines", "replicas", "admission", "results", "config", "sweep", "search_grid"],
+    2: ["search", "grading", "data", "flops", "dimensions", "memory", "pocket", "yaml_text"],
+    3: [
+        *("engines", "replicas", "admission", "results"),
+        *("config", "fragments", "typed", "sweep", "search_grid"),
+    ],
     4: ["evaluate", "runtime", "analysis"],
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
@@ -24,7 +27,7 @@ HOMES = {
     "wandb": {"results"},
     "obstore": {"results"},
     "pyarrow": {"results"},
-    "omegaconf": {"config"},
+    "omegaconf": {"fragments"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,109 +1,122 @@
-"""The run's configuration: YAML fragments and overrides in, plain typed objects out.
+"""The run's configuration: every key once, with its limits and what it means.
 
-Fragments merge left to right. `policy=NAME`, `prm=NAME`, `dataset=NAME` and `search=NAME` load
-configs/<group>/NAME.yaml under that key; `key.sub=value` sets one value. The only home of
-omegaconf: nothing past this module sees a config node.
+`fragments.py` merges files and arguments into one mapping, `typed.py` checks it against these
+classes. Nothing past this module sees anything but plain typed objects.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import yaml
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from pydantic import Field
 
 from tts_ray.errors import ConfigError
-from tts_ray.search.registry import SEARCHES, suggest
+from tts_ray.fragments import GROUPS, gather, join
+from tts_ray.search.registry import SEARCHES
 from tts_ray.search.search import Search
 from tts_ray.search.strategy import Strategy
 from tts_ray.search_grid import expand_grid, load_strategy
+from tts_ray.typed import Count, Integer, Name, Positive, Seconds, Text, typed
 from tts_ray.types import Sampling
+from tts_ray.yaml_text import kind
 
-T = TypeVar("T")
-
-REQUIRED: Any = MISSING
-"""The default of a setting without one."""
-
-GROUPS = ("policy", "prm", "dataset", "search")
 METHODS, BUDGETS = [name for name in SEARCHES if name != "adaptive"], [4, 16, 64]
 """What runs if no search or budget is named."""
+HOTTEST = 2.0
+"""The largest temperature that vLLM takes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """A model and the replicas that serve it. `model` is a hub id, a folder, or pocket:NAME."""
 
-    name: str = MISSING
-    model: str = MISSING
-    revision: str | None = None
-    parameters: float = MISSING
+    name: Name
+    model: Text
+    revision: Text | None = None
+    parameters: Positive
     """Nominal parameter count, which FLOPs are computed from."""
-    dtype: str = "auto"
-    max_model_len: int | None = None
-    max_num_seqs: int = 256
-    replicas: int = 1
-    min_replicas: int | None = None
+    dtype: Text = "auto"
+    max_model_len: Annotated[int, Field(strict=True, ge=8, le=2**24)] | None = None
+    """Tokens of the longest sequence; null is what the model itself says."""
+    max_num_seqs: Annotated[int, Field(strict=True, ge=1, le=2**16)] = 256
+    replicas: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 1
+    min_replicas: Annotated[int, Field(strict=True, ge=1)] | None = None
     """So many are enough to begin and to go on, and the others join as there is room for them;
     null needs all to begin and one to go on."""
-    cpus: float = 1
-    gpus: float | None = None
+    cpus: Annotated[float, Field(strict=True, gt=0, le=10_000, allow_inf_nan=False)] = 1
+    gpus: Annotated[float, Field(strict=True, ge=0, le=10_000, allow_inf_nan=False)] | None = None
     """GPUs of one replica: a fraction shares a card, a whole number splits the model over so many,
     0 runs on the CPU, null takes as few as hold it."""
-    gpu_memory_utilization: float = 0.9
-    kv_cache_gib: float = 1.0
+    gpu_memory_utilization: Annotated[
+        float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)
+    ] = 0.9
+    kv_cache_gib: Annotated[float, Field(strict=True, gt=0, le=10_000, allow_inf_nan=False)] = 1.0
     extra: dict[str, Any] = field(default_factory=dict)
     """Further vLLM engine arguments, as they are."""
     architecture: dict[str, Any] = field(default_factory=dict)
     """What its config.json says of its size, for planning where that file is not at hand."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PolicyConfig(ModelConfig):
-    prompt: str = MISSING
-    separator: str = "\n\n"
+    """The policy. `prompt` is its prompt family, `separator` what ends a reasoning step."""
+
+    prompt: Text
+    separator: Text = "\n\n"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PrmConfig(ModelConfig):
-    format: str = MISSING
+    """The process reward model. `format` is its input format and read-out."""
+
+    format: Text
 
 
-@dataclass(frozen=True)
+Level = Annotated[int, Field(strict=True, ge=-(2**31), lt=2**31)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
     """Problems: `path` is a .jsonl or .parquet file, a Hugging Face dataset id, or "pocket"."""
 
-    name: str = MISSING
-    path: str = MISSING
-    split: str = "test"
-    subset: str | None = None
-    question: str = "problem"
-    answer: str = "answer"
-    level: str | None = None
-    limit: int | None = None
-    levels: list[int] | None = None
-    ids: list[str] | None = None
+    name: Name
+    path: Text
+    split: Text = "test"
+    subset: Text | None = None
+    question: Text = "problem"
+    answer: Text = "answer"
+    level: Text | None = None
+    limit: Count | None = None
+    levels: Annotated[list[Level], Field(min_length=1)] | None = None
+    ids: Annotated[list[Text], Field(min_length=1)] | None = None
+    changed: Literal["keep", "drop"] | None = None
+    """What becomes of stored results whose problem the dataset no longer has: they count on, or
+    they are left out. Without a choice such a run is refused. Results for an answer that was
+    corrected are left out either way."""
 
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    address: str | None = None
+    """The cluster, and how long the job waits for it."""
+
+    address: Text | None = None
     """A Ray address, "auto", or null to start Ray on this machine."""
-    gpu_gib: float = 80.0
+    gpu_gib: Annotated[float, Field(strict=True, gt=0, le=10_000, allow_inf_nan=False)] = 80.0
     """Memory of one GPU, which the plan counts with."""
-    placement_s: float = 120.0
+    placement_s: Seconds = 120.0
     """How long to wait for room for all replicas, in seconds; likewise below."""
-    load_s: float = 1800.0
-    revival_s: float = 300.0
+    load_s: Seconds = 1800.0
+    revival_s: Seconds = 300.0
     """How long a job with too few living replicas waits for one to come back."""
-    stall_s: float = 300.0
+    stall_s: Seconds = 300.0
     """How long a replica with work may make no progress before it is taken for dead."""
-    grace_s: float = 30.0
+    grace_s: Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)] = 30.0
     """How long searches in flight may go on after the job is asked to stop."""
-    attempts: int = 3
+    attempts: Annotated[int, Field(strict=True, ge=1, le=1000)] = 3
+    """How often one engine call is tried in all."""
 
     @property
     def session(self) -> dict[str, Any]:
@@ -114,21 +127,25 @@ class ClusterConfig:
 
 @dataclass(frozen=True)
 class GradingConfig:
-    workers: int = 1
-    seconds: float = 5.0
-    """Time limit of one comparison of two answers."""
+    """The processes that compare answers."""
+
+    workers: Annotated[int, Field(strict=True, ge=1, le=256)] = 1
+    seconds: Annotated[float, Field(strict=True, ge=0.01, le=3600, allow_inf_nan=False)] = 5.0
+    """CPU time that one comparison of two answers may take."""
 
 
 @dataclass(frozen=True)
 class WandbConfig:
+    """Where the run is shown."""
+
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
     """auto: online if there is a key, else offline."""
-    project: str = "tts_ray"
-    entity: str | None = None
-    group: str | None = None
+    project: Text = "tts_ray"
+    entity: Text | None = None
+    group: Text | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One run: every search of `search` on every problem of `dataset`."""
 
@@ -138,8 +155,8 @@ class RunConfig:
     search: dict[str, Any] = field(default_factory=dict)
     """`name` and parameters of a search; a list of values means one search for each."""
     sampling: Sampling = field(default_factory=Sampling)
-    seed: int = 0
-    run: str = MISSING
+    seed: Integer = 0
+    run: Text
     """The run directory."""
     cluster: ClusterConfig = ClusterConfig()
     grading: GradingConfig = GradingConfig()
@@ -150,6 +167,8 @@ class RunConfig:
         where = {"replicas", "min_replicas", "cpus", "gpus", "max_num_seqs", "kv_cache_gib"}
         where |= {"gpu_memory_utilization", "extra", "architecture"}
         values = asdict(self)
+        # What the dataset holds is compared by content (results/problem_list.py).
+        del values["dataset"]["changed"]
         for role in ("policy", "prm"):
             if values[role]:
                 values[role] = {k: v for k, v in values[role].items() if k not in where}
@@ -175,121 +194,89 @@ def load_config(arguments: Sequence[str | Mapping[str, Any]], configs: Path) -> 
     Raises:
         ConfigError: a file, key or value is wrong; the message says which and what would fit.
     """
-    config = merge(arguments, configs, RunConfig, with_defaults)
+    config = typed(RunConfig, with_defaults(gather(arguments, configs, RunConfig)))
     check(config)
     return config
 
 
-def merge(
-    arguments: Sequence[str | Mapping[str, Any]],
-    configs: Path,
-    schema: type[T],
-    complete: Callable[[Any], Any] = lambda merged: merged,
-) -> T:
-    """Merge `arguments` left to right, `complete` what they leave open, and type the result.
+def with_defaults(merged: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with a policy's own sampling and searches under the run's, and what a run of
+    named parts alone leaves open: the searches, and a run directory named after the parts.
 
     Raises:
-        ConfigError: a file, key or value is wrong.
+        ConfigError: a group is neither a name nor settings.
     """
-    merged: Any = OmegaConf.create({})
-    try:
-        for argument in arguments:
-            merged = OmegaConf.merge(merged, fragment(argument, configs, merged))
-        # A null group is "not used"; the schema would read it as one to fill in.
-        typed = OmegaConf.merge(OmegaConf.structured(schema), schema_free(complete(merged)))
-        config = OmegaConf.to_object(typed)
-    except OmegaConfBaseException as error:
-        key = f"{error.full_key}: " if error.full_key else ""
-        raise ConfigError(f"{key}{str(error).splitlines()[0]}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {' '.join(str(error).split())}") from None
-    assert isinstance(config, schema)
-    return config
-
-
-def with_defaults(merged: Any) -> Any:
-    """The fragments with a policy's own sampling and searches under the run's, and what a run of
-    named parts alone leaves open: the searches, and a run directory named after the parts."""
-    chosen: dict[str, Any] = {
-        key: merged.get(key) if OmegaConf.is_dict(merged.get(key)) else None for key in GROUPS
-    }
-    policy = chosen["policy"] if chosen["policy"] is not None else OmegaConf.create({})
-    sampling, search = policy.pop("sampling", None), policy.pop("search", None)
-    if sampling is not None:
-        merged.sampling = OmegaConf.merge(sampling, merged.get("sampling") or {})
-    if chosen["search"] is None:
-        merged.search = search or {"name": METHODS, "n": BUDGETS}
-        if chosen["prm"] is None:
-            names = [name for name in merged.search.name if not SEARCHES[name].uses_reward]
-            merged.search.name = names
-    if "run" not in merged:
-        names = [chosen[key].get("name") for key in ("policy", "prm", "dataset") if chosen[key]]
-        if all(names):
-            merged.run = f"runs/{'-'.join(names)}"
-    return merged
-
-
-def schema_free(merged: Any) -> Any:
-    """The merged fragments as plain containers, so that groups merge by the schema's types."""
-    return OmegaConf.create(OmegaConf.to_container(merged, resolve=True))
-
-
-def fragment(argument: str | Mapping[str, Any], configs: Path, merged: Any) -> Any:
-    """What one argument adds."""
-    if not isinstance(argument, str):
-        return expand_groups(OmegaConf.create(dict(argument)), configs)
-    if argument.endswith((".yaml", ".yml")) and "=" not in argument:
-        if not Path(argument).is_file():
-            raise ConfigError(f"no config file {argument!r}")
-        return expand_groups(OmegaConf.load(argument), configs)
-    key, equals, value = argument.partition("=")
-    if not equals:
-        raise ConfigError(f"{argument!r} is neither a .yaml file nor key=value")
-    if key in GROUPS and value not in ("", "null") and value[0] not in "{[":
-        # A group choice replaces the group: the rest of another choice must not shine through.
-        merged[key] = None
-    return expand_groups(OmegaConf.from_dotlist([argument]), configs)
-
-
-def expand_groups(node: Any, configs: Path) -> Any:
-    """Replace `group: NAME` by the fragment configs/group/NAME.yaml."""
+    found = dict(merged)
     for group in GROUPS:
-        choice = node.get(group) if OmegaConf.is_dict(node) else None
-        if isinstance(choice, str):
-            file = configs / group / f"{choice}.yaml"
-            if not file.is_file():
-                known = sorted(path.stem for path in (configs / group).glob("*.yaml"))
-                raise ConfigError(f"no {group} {choice!r} in {configs}; {suggest(choice, known)}")
-            node[group] = OmegaConf.load(file)
-    return node
+        if not isinstance(found.get(group), dict | None):
+            raise ConfigError(
+                f"{group} is {kind(found[group])}; give a name of configs/{group}, or settings"
+            )
+    policy = dict(found.get("policy") or {})
+    sampling, search = policy.pop("sampling", None), policy.pop("search", None)
+    for key, value in (("sampling", sampling), ("search", search)):
+        if not isinstance(value, dict | None):
+            raise ConfigError(f"policy.{key} is {kind(value)}, not settings")
+    if policy:
+        found["policy"] = policy
+    if found.get("sampling") is None:
+        found["sampling"] = sampling or {}
+    elif isinstance(found["sampling"], dict):
+        found["sampling"] = join(sampling or {}, found["sampling"])
+    if found.get("search") is None:
+        found["search"] = chosen = dict(search or {"name": METHODS, "n": BUDGETS})
+        if found.get("prm") is None:
+            names = chosen.get("name")
+            chosen["name"] = [
+                name
+                for name in (names if isinstance(names, list) else [names])
+                if name not in SEARCHES or not SEARCHES[name].uses_reward
+            ]
+    if "run" not in found:
+        parts = [found[group].get("name") for group in GROUPS[:3] if found.get(group)]
+        if all(isinstance(part, str) for part in parts):
+            found["run"] = f"runs/{'-'.join(parts)}"
+    return found
 
 
 def check(config: RunConfig) -> None:
-    """Refuse what types cannot: before any GPU is reserved."""
+    """Refuse what no single value shows: before any GPU is reserved.
+
+    Raises:
+        ConfigError: values do not go together.
+    """
     for role, model in config.models().items():
-        if model.replicas < 1:
-            raise ConfigError(f"{role}.replicas={model.replicas} must be at least 1")
-        if model.min_replicas is not None and not 1 <= model.min_replicas <= model.replicas:
+        if model.min_replicas is not None and model.min_replicas > model.replicas:
             raise ConfigError(
                 f"{role}.min_replicas={model.min_replicas} must be in "
                 f"1..{model.replicas}, the replicas"
             )
-        if model.cpus <= 0:
-            raise ConfigError(f"{role}.cpus={model.cpus:g} must be above 0")
         gpus = model.gpus or 0.0
-        if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
+        if gpus > 1 and gpus != int(gpus):
             raise ConfigError(f"{role}.gpus={gpus:g} is neither a share of one GPU nor whole GPUs")
-    sampling = config.sampling
-    if sampling.temperature < 0:
-        raise ConfigError(f"sampling.temperature={sampling.temperature} must not be negative")
-    if not 0 < sampling.top_p <= 1:
-        raise ConfigError(f"sampling.top_p={sampling.top_p} must be in (0, 1]")
-    for name in ("max_step_tokens", "max_tokens"):
-        if getattr(sampling, name) < 1:
-            raise ConfigError(f"sampling.{name}={getattr(sampling, name)} must be at least 1")
+    check_sampling(config.sampling)
     for search in searches(config):
         if search.uses_reward and config.prm is None:
             raise ConfigError(f"{search.key} needs a reward model; choose one with prm=NAME")
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Refuse what the engines would refuse once they are loaded.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    if not 0 <= sampling.temperature <= HOTTEST:
+        raise ConfigError(
+            f"sampling.temperature={sampling.temperature:g} must be in [0, {HOTTEST:g}]"
+        )
+    if not 0 < sampling.top_p <= 1:
+        raise ConfigError(f"sampling.top_p={sampling.top_p:g} must be in (0, 1]")
+    if sampling.top_k < -1:
+        raise ConfigError(f"sampling.top_k={sampling.top_k} must be at least 1, or 0 for all")
+    for name in ("max_step_tokens", "max_tokens"):
+        if not 1 <= getattr(sampling, name) <= 2**24:
+            raise ConfigError(f"sampling.{name}={getattr(sampling, name)} must be in 1..{2**24}")
 
 
 def searches(config: RunConfig) -> list[Search]:

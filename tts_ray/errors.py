@@ -1,5 +1,7 @@
 """The errors this package raises on purpose. Messages carry value, limit and remedy."""
 
+import difflib
+
 
 class TtsError(Exception):
     """Root of the package's errors; a job turns one into a single line and its exit code."""
@@ -39,3 +41,9 @@ class Interrupted(TtsError):
 
 class StoreError(TtsError):
     """The run directory cannot be used: another configuration, another job, or a bad file."""
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """The end of an error message about an unknown word: the nearest known one, or all."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tts_ray.errors import ConfigError
-from tts_ray.search.registry import SEARCHES, make_search, parameters, suggest
+from tts_ray.errors import ConfigError, suggest
+from tts_ray.search.registry import SEARCHES, make_search, parameters
 from tts_ray.search.search import Search
 from tts_ray.search.strategy import Strategy
+from tts_ray.yaml_text import kind, read_yaml, short
 
 
 def expand_grid(
@@ -26,7 +25,10 @@ def expand_grid(
         ConfigError: a name or parameter is unknown or a value does not fit.
     """
     grid = {key: value if isinstance(value, list) else [value] for key, value in settings.items()}
-    if not grid.get("name"):
+    for key, choices in grid.items():
+        if not choices:
+            raise ConfigError(f"search.{key}=[] has no value; leave it out, or name some")
+    if grid.get("name", [None]) == [None]:
         raise ConfigError(f"search.name is missing; choose from {', '.join(SEARCHES)}")
     names = [str(name) for name in grid.pop("name")]
     known = sorted({key for name in SEARCHES for key in parameters(name)})
@@ -56,16 +58,50 @@ def load_strategy(file: str, policy_parameters: float, dataset: str) -> Strategy
         ConfigError: there is no such file or it is no strategy.
     """
     if not Path(file).is_file():
-        raise ConfigError(f"search.strategy={file!r}: no such file")
-    settings = yaml.safe_load(Path(file).read_text())
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{file} is no strategy")
+        raise ConfigError(f"search.strategy={short(file)}: no such file")
+    settings = read_yaml(file)
     if "rules" not in settings:
         return Strategy.of(settings)
-    for rule in settings["rules"]:
+    rules = settings.pop("rules")
+    if settings:
+        raise ConfigError(f"{file}: rules stand alone, without {', '.join(map(str, settings))}")
+    for at, rule in enumerate(rules_of(rules, file)):
+        try:
+            strategy = Strategy.of({key: rule[key] for key in ("pilot", "budgets") if key in rule})
+        except ConfigError as error:
+            raise ConfigError(f"{file}: rules[{at}]: {error}") from None
         small = policy_parameters < rule.get("parameters_below", math.inf)
         if small and rule.get("dataset") in (None, dataset):
-            return Strategy.of({key: rule[key] for key in ("pilot", "budgets") if key in rule})
+            return strategy
     raise ConfigError(
         f"{file} has no rule for dataset {dataset} and a policy of {policy_parameters:g} parameters"
     )
+
+
+RULE: dict[str, type | tuple[type, ...]] = {
+    "dataset": str,
+    "parameters_below": (int, float),
+    "pilot": object,
+    "budgets": object,
+}
+"""The keys of a rule and what their values are; a strategy checks its own."""
+
+
+def rules_of(rules: Any, file: str) -> list[Mapping[str, Any]]:
+    """The rules of a strategy file.
+
+    Raises:
+        ConfigError: one of them is none.
+    """
+    if not isinstance(rules, list):
+        raise ConfigError(f"{file}: rules is {kind(rules)}, not a list")
+    for at, rule in enumerate(rules):
+        if not isinstance(rule, Mapping):
+            raise ConfigError(f"{file}: rules[{at}] is {kind(rule)}, not keys with values")
+        for key, value in rule.items():
+            if key not in RULE:
+                hint = suggest(str(key), list(RULE))
+                raise ConfigError(f"{file}: rules[{at}].{short(key)} is no key of a rule; {hint}")
+            if not isinstance(value, RULE[key]) or isinstance(value, bool) or value != value:
+                raise ConfigError(f"{file}: rules[{at}].{key} must not be {short(value)}")
+    return rules

@@ -9,24 +9,36 @@ majority voting too, so that is no cell beside it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tts_ray.config import REQUIRED, RunConfig, load_config, merge, searches
+from pydantic import Field
+
+from tts_ray.config import RunConfig, load_config, searches
 from tts_ray.errors import ConfigError
+from tts_ray.fragments import gather
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.search import Search
+from tts_ray.typed import Integer, Positive, Text, typed
+from tts_ray.yaml_text import short
 
+LONGEST_NAME = 255
+"""Bytes that a file system allows the name of a directory."""
+OF_A_CELL = ("run", "search", "seed")
+"""What a cell has of its grid, so that `base` cannot set it."""
 NO_PRM: list[str | None] = [None]
 
 
-@dataclass(frozen=True)
+Names = Annotated[list[Text], Field(min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grid:
     """Every combination of its parts."""
 
-    policies: list[str] = REQUIRED
-    datasets: list[str] = REQUIRED
-    prms: list[str] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=lambda: [0])
+    policies: Names
+    datasets: Names
+    prms: list[Text] = field(default_factory=list)
+    seeds: Annotated[list[Integer], Field(min_length=1)] = field(default_factory=lambda: [0])
     search: dict[str, Any] = field(default_factory=dict)
 
 
@@ -35,17 +47,17 @@ class Limits:
     """Where a job stops by itself, to be resumed: GPU-hours of this job (places held, times
     hours), and FLOPs executed in the whole sweep."""
 
-    gpu_hours: float | None = None
-    flops: float | None = None
+    gpu_hours: Positive | None = None
+    flops: Annotated[float, Field(strict=True, gt=0, le=1e40, allow_inf_nan=False)] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SweepConfig:
     """A sweep. `base` holds settings of every cell: sampling, dataset, cluster, wandb, ..."""
 
-    run: str = REQUIRED
+    run: Text
     """The directory of the cells' run directories."""
-    grids: list[Grid] = REQUIRED
+    grids: Annotated[list[Grid], Field(min_length=1)]
     base: dict[str, Any] = field(default_factory=dict)
     limits: Limits = Limits()
 
@@ -56,7 +68,10 @@ def load_sweep(arguments: Sequence[str], configs: Path) -> tuple[SweepConfig, li
     Raises:
         ConfigError: a file, key, name or value is wrong.
     """
-    sweep = merge(arguments, configs, SweepConfig)
+    sweep = typed(SweepConfig, gather(arguments, configs, SweepConfig))
+    for key in OF_A_CELL:
+        if key in sweep.base:
+            raise ConfigError(f"base.{key} would be ignored: {key} is what cells differ in")
     found = [cell for grid in sweep.grids for cell in cells_of(grid, sweep, configs)]
     if not found:
         raise ConfigError("the sweep has no cells; name policies, datasets and searches")
@@ -90,9 +105,10 @@ def cells_of(grid: Grid, sweep: SweepConfig, configs: Path) -> list[RunConfig]:
                 grid_search = {"search": grid.search} if grid.search else {}
                 whole = load_config([*parts, base_of(sweep, prm), grid_search], configs)
                 for search in distinct(searches(whole), scored=prm is not None):
-                    settings = search.settings | {
-                        key: whole.search[key] for key in search.settings if key == "strategy"
-                    }
+                    settings = dict(search.settings)
+                    if settings.pop("strategy", None) and "strategy" in whole.search:
+                        # A cell names the file, as the grid does.
+                        settings["strategy"] = whole.search["strategy"]
                     own = {"search": {"name": search.name} | settings}
                     for seed in grid.seeds:
                         mine = own | {"seed": seed}
@@ -123,6 +139,11 @@ def cell_of(
     # A search that scores nothing needs no PRM in its identity: one pool for every PRM.
     named = [chosen["policy"], prm, chosen["dataset"], slug(search), f"seed{own['seed']}"]
     name = "--".join(part for part in named if part)
+    if len(name.encode()) > LONGEST_NAME:
+        raise ConfigError(
+            f"a cell's directory would have a name of {len(name.encode())} bytes, more than the "
+            f"{LONGEST_NAME} that file systems allow: {short(name)}; choose shorter names"
+        )
     wandb = {"wandb": {"group": Path(sweep.run).name}}
     kept = [part for part in parts if prm or not part.startswith("prm=")]
     run = {"run": f"{sweep.run.rstrip('/')}/{name}"}

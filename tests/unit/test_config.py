@@ -46,10 +46,10 @@ def test_a_parameter_goes_to_the_searches_that_have_it():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["polcy=pocket-m"], "Did you mean: 'policy'"),
+        (["polcy=pocket-m"], "polcy is no setting; did you mean 'policy'?"),
         (["policy=pocket-mm"], "did you mean 'pocket-m'"),
-        (["policy.replica=2"], "Did you mean one of: 'replicas'"),
-        (["policy.replicas=two"], "policy.replicas: Value 'two'"),
+        (["policy.replica=2"], "policy.replica is no setting; did you mean 'replicas'?"),
+        (["policy.replicas=two"], "policy.replicas=two must be a whole number"),
         (["policy.replicas=0"], "policy.replicas=0 must be at least 1"),
         (["search.m=5"], "n=4 is not a multiple of m=5"),
         (["search.k=5"], "search.k is no parameter"),

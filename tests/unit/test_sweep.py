@@ -85,7 +85,7 @@ def test_base_holds_for_every_cell_and_a_grid_goes_over_it(tmp_path):
         ({"polices": ["pocket-s"]}, "polices"),
         ({"policies": ["pocket-z"]}, "pocket-z"),
         ({"search": {"name": "dvts", "n": 6}}, "n=6 is not a multiple"),
-        ({"datasets": []}, "no cells"),
+        ({"datasets": []}, r"datasets=\[\] must not be empty"),
     ],
 )
 def test_a_wrong_grid_is_refused_before_anything_runs(tmp_path, change, named):

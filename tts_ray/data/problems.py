@@ -1,14 +1,15 @@
 """Rows of a dataset to problems. A row that is not a problem stops the run; none is dropped."""
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tts_ray.errors import ConfigError
-from tts_ray.search.registry import suggest
+from tts_ray.errors import ConfigError, suggest
 from tts_ray.types import Problem
+from tts_ray.yaml_text import PATH, kind, short, utf8
 
 
 def load_problems(
@@ -36,22 +37,23 @@ def load_problems(
     Raises:
         ConfigError: the data, a column or a value is missing, or nothing is left.
     """
-    rows = read_rows(path, split, subset)
-    problems = [
-        to_problem(row, number, path, question, answer, level)
-        for number, row in enumerate(rows, start=1)
-    ]
+    problems: list[Problem] = []
     seen: dict[str, int] = {}
-    for number, problem in enumerate(problems, start=1):
+    for number, (where, row) in enumerate(read_rows(path, split, subset), start=1):
+        problem = to_problem(row, where, question, answer, level)
         if problem.id in seen:
-            raise ConfigError(f"{path}: rows {seen[problem.id]} and {number} are the same problem")
+            first = seen[problem.id]
+            raise ConfigError(f"{path}: rows {first} and {number} are the same problem")
         seen[problem.id] = number
+        problems.append(problem)
+    if not problems:
+        raise ConfigError(f"{path} holds no problem")
     if levels is not None:
         problems = [problem for problem in problems if problem.level in levels]
     if ids is not None:
         for wanted in ids:
             if wanted not in seen:
-                raise ConfigError(f"{path}: no problem has the id {wanted!r}")
+                raise ConfigError(f"{path}: no problem has the id {short(wanted)!r}")
         problems = [problem for problem in problems if problem.id in ids]
     if limit is not None and limit < len(problems):
         problems = [problems[at * len(problems) // limit] for at in range(limit)]
@@ -60,87 +62,158 @@ def load_problems(
     return problems
 
 
-def read_rows(path: str, split: str, subset: str | None) -> Iterable[Mapping[str, Any]]:
-    """The rows of `path`, whatever it names."""
+Row = tuple[str, Any]
+"""Where a row stands, in words, and what is there."""
+
+
+def read_rows(path: str, split: str, subset: str | None) -> Iterable[Row]:
+    """The rows of `path`, whatever it names.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     if path == "pocket":
-        from tts_ray.pocket import task
-
-        try:
-            return [
-                {"problem": item.question, "answer": item.answer, "level": item.level}
-                for item in task.split(split)
-            ]
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+        return numbered(path, pocket_rows(split))
     if path.endswith((".jsonl", ".json", ".parquet")):
-        if not Path(path).is_file():
-            raise ConfigError(f"no data file {path!r}")
-        return read_parquet(path) if path.endswith(".parquet") else read_json_lines(path)
-    return read_hub(path, split, subset)
+        file = Path(path).expanduser()
+        if not file.is_file():
+            raise ConfigError(f"no data file {short(path, PATH)!r}")
+        if path.endswith(".parquet"):
+            return numbered(path, read_parquet(file))
+        return read_json_lines(file)
+    return numbered(path, read_hub(path, split, subset))
 
 
-def read_json_lines(path: str) -> list[Mapping[str, Any]]:
-    rows = []
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ConfigError(f"{path}:{number}: not JSON: {error}") from None
-    return rows
+def numbered(path: str, rows: Iterable[Any]) -> Iterator[Row]:
+    """Rows with their numbers, from 1."""
+    return ((f"{short(path, PATH)}: row {number}", row) for number, row in enumerate(rows, start=1))
 
 
-def read_parquet(path: str) -> list[Mapping[str, Any]]:
-    from datasets import Dataset
-
-    return list(Dataset.from_parquet(path, keep_in_memory=True))
-
-
-def read_hub(path: str, split: str, subset: str | None) -> Iterable[Mapping[str, Any]]:
-    from datasets import load_dataset
+def pocket_rows(split: str) -> list[dict[str, Any]]:
+    from tts_ray.pocket import task
 
     try:
-        rows: Iterable[Mapping[str, Any]] = load_dataset(path, subset, split=split)
+        items = task.split(split)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return [{"problem": i.question, "answer": i.answer, "level": i.level} for i in items]
+
+
+def read_json_lines(file: Path) -> Iterator[Row]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    for number, line in enumerate(utf8(content, str(file)).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{short(str(file), PATH)}:{number}"
+        try:
+            yield where, json.loads(line)
+        except RecursionError:
+            raise ConfigError(f"{where}: nested too deeply for a problem") from None
+        except ValueError as error:
+            raise ConfigError(f"{where}: not JSON: {error}") from None
+
+
+def read_parquet(file: Path) -> Iterable[Any]:
+    from datasets import Dataset, disable_progress_bars
+
+    disable_progress_bars()
+    try:
+        return list(Dataset.from_parquet(str(file), keep_in_memory=True))
+    except Exception as error:
+        # The libraries below raise what they like on a damaged file.
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"{file} is no whole Parquet file: {type(error).__name__}: {reason[:200]}"
+        ) from None
+
+
+def read_hub(path: str, split: str, subset: str | None) -> Iterable[Any]:
+    from datasets import disable_progress_bars, load_dataset
+
+    disable_progress_bars()
+    try:
+        rows: Iterable[Any] = load_dataset(path, subset, split=split)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"dataset {path!r} (subset {subset}, split {split!r}) cannot be loaded: {reason}; "
-            f"a local .jsonl or .parquet file works without a network"
+            f"dataset {short(path)!r} (subset {subset}, split {split!r}) cannot be loaded: "
+            f"{reason[:300]}; a local .jsonl or .parquet file works without a network"
         ) from None
     return rows
 
 
-def to_problem(
-    row: Mapping[str, Any], number: int, path: str, question: str, answer: str, level: str | None
-) -> Problem:
+def to_problem(row: Any, where: str, question: str, answer: str, level: str | None) -> Problem:
+    """A row as a problem. `question`, `answer` and `level` name its columns.
+
+    Raises:
+        ConfigError: it is none; the message begins with `where`.
+    """
+    if not isinstance(row, Mapping):
+        raise ConfigError(f"{where}: {kind(row)}, where columns with values belong")
     for column in filter(None, (question, answer, level)):
-        if row.get(column) is None:
-            known = ", ".join(row)
+        if column not in row:
+            known = [str(name) for name in row]
             raise ConfigError(
-                f"{path}: row {number} has no {column!r}; {suggest(column, list(row))} "
-                f"(its columns: {known})"
+                f"{where} has no {column!r}; {suggest(column, known)} "
+                f"(its columns: {short(', '.join(known))})"
             )
+    asked = row[question]
+    if not isinstance(asked, str) or not asked.strip():
+        raise ConfigError(f"{where}: {question} is {described(asked)}, not the text of a question")
     return Problem.of(
-        str(row[question]).strip(), text_of(row[answer]), level_of(row[level]) if level else None
+        storable(asked.strip(), where, question),
+        storable(text_of(row[answer], where, answer), where, answer),
+        level_of(row[level], where, level) if level else None,
     )
 
 
-def text_of(value: Any) -> str:
-    """A reference answer as text; a whole float is written as the whole number it is."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+def storable(text: str, where: str, column: str) -> str:
+    """The text, if it can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{where}: {column} holds half of a surrogate pair") from None
+    return text
 
 
-def level_of(value: Any) -> int:
-    """3 from 3 or "Level 3".
+def text_of(value: Any, where: str, column: str) -> str:
+    """A reference answer as text; a whole float is written as the whole number it is, and a list of
+    one is that one.
 
     Raises:
-        ConfigError: there is no number in it.
+        ConfigError: it is none that a candidate's answer could equal.
     """
-    found = re.search(r"\d+", str(value))
-    if found is None:
-        raise ConfigError(f"the level {value!r} has no number in it")
-    return int(found[0])
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return str(int(value)) if value == int(value) else str(value)
+    raise ConfigError(f"{where}: {column} is {described(value)}, not an answer: text or a number")
+
+
+def level_of(value: Any, where: str, column: str) -> int:
+    """3 from 3, "3" or "Level 3".
+
+    Raises:
+        ConfigError: it is no whole number.
+    """
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    found = re.fullmatch(r"[^\d.+-]*(\d{1,9})\s*", text)
+    if found is None or isinstance(value, bool):
+        raise ConfigError(f"{where}: {column} is {described(value)}, which has no whole number")
+    return int(found[1])
+
+
+def described(value: Any) -> str:
+    """A value that does not fit, in words."""
+    if isinstance(value, str):
+        return f"the text {short(value)!r}" if value.strip() else "empty"
+    if value is None:
+        return "null"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return short(value)
+    return kind(value)

@@ -13,7 +13,10 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
-from ray._raylet import AuthenticationTokenLoader, Config
+from ray._raylet import (  # type: ignore[attr-defined]  # compiled, without stubs
+    AuthenticationTokenLoader,
+    Config,
+)
 
 NO_RAY_METRICS = {"enable_metrics_collection": False, "enable_open_telemetry": False}
 """Ray's own metrics, off in a cluster that nobody scrapes: the exporter's thread was seen to end

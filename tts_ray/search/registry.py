@@ -1,10 +1,9 @@
 """The searches by name. A new one is a file here, an entry in SEARCHES, and a test."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 
-from tts_ray.errors import ConfigError
+from tts_ray.errors import ConfigError, suggest
 from tts_ray.search.adaptive import Adaptive
 from tts_ray.search.beam_search import BeamSearch
 from tts_ray.search.best_of_n import BestOfN, Majority
@@ -15,12 +14,6 @@ from tts_ray.search.search import Search
 SEARCHES: dict[str, type[Search]] = {
     search.name: search for search in (Greedy, Majority, BestOfN, BeamSearch, Dvts, Adaptive)
 }
-
-
-def suggest(word: str, known: list[str]) -> str:
-    """The end of an error message about an unknown word: the nearest known one, or all."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
 
 
 def parameters(name: str) -> list[str]:

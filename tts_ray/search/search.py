@@ -12,6 +12,10 @@ DEPTH = 40
 """The paper's depth limit of step-wise searches, in expansions."""
 
 
+LARGEST = 100_000
+"""The largest value of a whole-number parameter."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Search(ABC):
     """A test-time search. `n` is its budget N: candidates per depth, never more."""
@@ -26,10 +30,13 @@ class Search(ABC):
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type in (int, "int") and (type(value) is not int or value < 1):
+            if field.type in (int, "int") and not (type(value) is int and 1 <= value <= LARGEST):
                 raise ConfigError(
-                    f"{self.name}: {field.name}={value!r} must be a whole number of at least 1"
+                    f"{self.name}: {field.name}={value!r:.60} must be a whole number "
+                    f"in 1..{LARGEST:,}"
                 )
+            if field.type in (str, "str") and not isinstance(value, str):
+                raise ConfigError(f"{self.name}: {field.name}={value!r:.60} must be a word")
 
     @property
     def settings(self) -> dict[str, int | str]:

@@ -45,25 +45,18 @@ class Strategy:
         Raises:
             ConfigError: a key or value does not fit.
         """
-        unknown = set(settings) - {"pilot", "budgets"}
-        if unknown or not settings.get("budgets"):
+        unknown = [str(key) for key in settings if key not in ("pilot", "budgets")]
+        budgets = settings.get("budgets")
+        if unknown or not budgets or not isinstance(budgets, Mapping):
             raise ConfigError(
-                f"a strategy has pilot and budgets, not {', '.join(sorted(unknown)) or 'nothing'}"
+                f"a strategy has pilot and budgets (routes by budget), not "
+                f"{', '.join(sorted(unknown)) or f'budgets={budgets!r:.60}'}"
             )
-        routes = tuple(
-            (int(n), tuple(route_of(each) for each in chosen))
-            for n, chosen in sorted(settings["budgets"].items(), key=lambda item: int(item[0]))
-        )
-        for n, chosen in routes:
-            bounds = [route.below for route in chosen]
-            if not chosen or bounds != sorted(bounds) or bounds[-1] != math.inf:
-                raise ConfigError(
-                    f"strategy, budget {n}: `below` must rise from route to route, and the last "
-                    f"route has none; got {bounds}"
-                )
+        by_budget = {budget_of(n): routes_of(n, chosen) for n, chosen in budgets.items()}
+        routes = tuple(sorted(by_budget.items(), key=lambda item: item[0]))
         pilot = settings.get("pilot", 4)
         if type(pilot) is not int or pilot < 1:
-            raise ConfigError(f"strategy: pilot={pilot!r} must be a whole number of at least 1")
+            raise ConfigError(f"strategy: pilot={pilot!r:.60} must be a whole number of at least 1")
         return cls(pilot, routes)
 
     def at(self, n: int) -> tuple[Route, ...]:
@@ -90,18 +83,54 @@ class Strategy:
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def route_of(settings: Mapping[str, Any]) -> Route:
+def budget_of(n: object) -> int:
+    """A budget, which JSON and YAML may hold as text. Raises ConfigError if it is none."""
+    text = str(n)
+    if (
+        isinstance(n, bool)
+        or not text.isascii()
+        or not text.isdigit()
+        or not 1 <= int(text) < 2**31
+    ):
+        raise ConfigError(f"strategy: the budget {n!r:.60} must be a whole number of at least 1")
+    return int(text)
+
+
+def routes_of(n: object, chosen: object) -> tuple[Route, ...]:
+    """The routes of a budget. Raises ConfigError naming what does not fit."""
+    if not isinstance(chosen, list | tuple) or not chosen:
+        raise ConfigError(f"strategy, budget {n}: must be a list of routes, not {chosen!r:.60}")
+    routes = tuple(route_of(each) for each in chosen)
+    bounds = [route.below for route in routes]
+    if bounds != sorted(bounds) or bounds[-1] != math.inf:
+        raise ConfigError(
+            f"strategy, budget {n}: `below` must rise from route to route, and the last "
+            f"route has none; got {bounds}"
+        )
+    return routes
+
+
+def route_of(settings: object) -> Route:
     """A route from plain settings. Raises ConfigError naming what does not fit."""
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"strategy: a route is keys with values, not {settings!r:.60}")
     try:
-        route = Route(**settings)
+        route = Route(**{str(key): value for key, value in settings.items()})
     except TypeError as error:
-        raise ConfigError(f"strategy: {dict(settings)} is no route: {error}") from None
+        raise ConfigError(f"strategy: {dict(settings)!r:.100} is no route: {error}") from None
     if route.search not in METHODS:
-        raise ConfigError(f"strategy: search={route.search!r}; choose from {', '.join(METHODS)}")
+        raise ConfigError(
+            f"strategy: search={route.search!r:.60}; choose from {', '.join(METHODS)}"
+        )
     if route.aggregation not in AGGREGATIONS:
         raise ConfigError(
-            f"strategy: aggregation={route.aggregation!r}; choose from {', '.join(AGGREGATIONS)}"
+            f"strategy: aggregation={route.aggregation!r:.60}; "
+            f"choose from {', '.join(AGGREGATIONS)}"
         )
+    if type(route.m) is not int or route.m < 1:
+        raise ConfigError(f"strategy: m={route.m!r:.60} must be a whole number of at least 1")
+    if type(route.below) not in (int, float) or math.isnan(route.below):
+        raise ConfigError(f"strategy: below={route.below!r:.60} must be a number")
     return route
 
 
