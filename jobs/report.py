@@ -1,57 +1,8 @@
 """Print a run's tables and write its plots: accuracy against N and FLOPs, and by difficulty."""
 
-import argparse
 import sys
 
-from rich.console import Console
-
-from tts_ray.analysis.curves import difficulties, points, split
-from tts_ray.analysis.metrics import Difficulty
-from tts_ray.analysis.report import accuracy_table, part_table, plot_curves, plot_parts
-from tts_ray.analysis.stored import stored_outcomes, stored_sizes
-from tts_ray.errors import TtsError
-from tts_ray.results.folder import folder_at
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="a run directory: a path, or the URL of an object store")
-    arguments = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    try:
-        run = folder_at(arguments.run)
-        sizes = stored_sizes(run)
-        outcomes = stored_outcomes(run)
-    except TtsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if not outcomes:
-        console.print(f"{run} holds no finished search yet")
-        return 2
-    found = points(outcomes, sizes)
-    console.print(accuracy_table(found, title=str(run)))
-    plots = {"accuracy.png": plot_curves(found)}
-    bins = difficulties(outcomes)
-    by_difficulty = split(outcomes, lambda outcome: bins.get(outcome.problem_id))
-    by_level = split(outcomes, lambda outcome: outcome.level)
-    for by, parts, order in (
-        ("difficulty", by_difficulty, list(Difficulty)),
-        ("level", by_level, sorted(by_level, key=str)),
-    ):
-        if parts:
-            by_part = {part: points(parts[part], sizes) for part in order if part in parts}
-            console.print(part_table(by_part, by))
-            plots[f"by_{by}.png"] = plot_parts(by_part, by)
-    try:
-        for name, plot in plots.items():
-            run.write(name, plot)
-    except OSError as error:
-        print(f"error: the plots cannot be written to {run}: {error}", file=sys.stderr)
-        return 2
-    written = ", ".join(map(run.address, plots))
-    console.print(f"plots: {written}", highlight=False, soft_wrap=True)
-    return 0
-
+from tts_ray.door import enter
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enter("report"))

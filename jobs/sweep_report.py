@@ -1,46 +1,8 @@
-"""Report a sweep from its Parquet files: tables, a figure, and a strategy file for each policy.
+"""Report a sweep from its Parquet files: tables, a figure, and a strategy file for each policy."""
 
-    python jobs/sweep_report.py runs/pocket-sweep
-
-Writes report.md, accuracy.png and strategy-*.yaml into the sweep's directory, and prints the
-report.
-"""
-
-import argparse
 import sys
 
-import yaml
-
-from tts_ray.analysis.compute_optimal import strategy
-from tts_ray.analysis.study import studies
-from tts_ray.analysis.sweep_plot import plot
-from tts_ray.analysis.sweep_report import report
-from tts_ray.errors import TtsError
-from tts_ray.results.folder import folder_at
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("sweep", help="the directory of a sweep, or its URL in an object store")
-    arguments = parser.parse_args()
-    try:
-        sweep = folder_at(arguments.sweep)
-        found = studies(sweep)
-        text = report(found)
-        sweep.write("report.md", text.encode())
-        sweep.write("accuracy.png", plot(found))
-        for study in found:
-            settings = strategy(study.evidence()).settings()
-            name = f"strategy-{study.policy}--{study.prm}--{study.dataset}.yaml"
-            sweep.write(name, yaml.safe_dump(settings, sort_keys=False).encode())
-    except (TtsError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(text)
-    return 0
-
+from tts_ray.door import enter
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enter("sweep_report"))

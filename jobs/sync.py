@@ -1,67 +1,8 @@
-"""Log a stored run, or every cell of a sweep, to W&B again: from Parquet alone.
+"""Log a stored run, or every cell of a sweep, to W&B again: from Parquet alone."""
 
-    python jobs/sync.py runs/pocket --mode online
-    python jobs/sync.py runs/pocket-sweep --group pocket-sweep
-
-The W&B run has the id that the job's own has, so an online run is gone on with, not doubled.
-"""
-
-import argparse
 import sys
 
-from tts_ray.analysis.live import metrics, show_results, show_sweep
-from tts_ray.analysis.scoreboard import Scoreboard
-from tts_ray.analysis.stored import stored_outcomes, stored_sizes
-from tts_ray.config import WandbConfig
-from tts_ray.errors import StoreError, TtsError
-from tts_ray.flops import Sizes
-from tts_ray.results.folder import Folder, folder_at
-from tts_ray.results.run_directory import description, runs_in
-from tts_ray.results.tracking import sweep_tracker, tracker_of
-
-
-def sync(run: Folder, settings: WandbConfig) -> tuple[Scoreboard, Sizes]:
-    """Log one run directory; return its totals."""
-    sizes = stored_sizes(run)
-    identity = description(run)["identity"]
-    outcomes = stored_outcomes(run, failed=True)
-    board = Scoreboard(total=len(outcomes))
-    with tracker_of(identity, settings, run) as tracker:
-        for outcome in outcomes:
-            board.add(outcome)
-            tracker.log(dict(metrics(board, sizes, outcome.search)))
-        show_results(tracker, tracker.id, board, sizes, run)
-    return board, sizes
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", help="a run directory, or a sweep's: a path or a URL")
-    parser.add_argument("--mode", choices=("auto", "online", "offline"), default="auto")
-    parser.add_argument("--project", default="tts_ray")
-    parser.add_argument("--entity")
-    parser.add_argument("--group")
-    arguments = parser.parse_args()
-    settings = WandbConfig(arguments.mode, arguments.project, arguments.entity, arguments.group)
-    try:
-        here = folder_at(arguments.run)
-        runs = [here] if "run.yaml" in here.files() else runs_in(here)
-        if not runs:
-            raise StoreError(f"{here} holds no run")
-        cells = {}
-        for run in runs:
-            board, _ = cells[run.name] = sync(run, settings)
-            print(f"{run}: {board.done} done, {board.failed} failed")
-        if here not in runs:
-            with sweep_tracker(here, settings, cells) as tracker:
-                show_sweep(tracker, here, cells)
-    except (TtsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
+from tts_ray.door import enter
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enter("sync"))

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "tts_ray"
 LAYERS = {
-    0: ["types", "errors", "concurrency", "__init__"],
+    0: ["types", "errors", "concurrency", "text", "__init__"],
     1: ["protocols"],
     2: ["search", "grading", "data", "flops", "dimensions", "memory", "pocket", "yaml_text"],
     3: [
@@ -17,6 +17,7 @@ LAYERS = {
         *("config", "fragments", "typed", "sweep", "search_grid"),
     ],
     4: ["evaluate", "runtime", "analysis"],
+    5: ["commands", "door"],
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 HOMES = {

@@ -58,6 +58,19 @@ class _Texts(yaml.BaseLoader):
     """YAML in which every scalar is text."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes in quotes what `_Loader` would not read back as text."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def dump_yaml(value: Any) -> bytes:
+    """Plain containers as YAML, in their order; `parse_yaml` is the inverse."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text.encode()
+
+
 def read_yaml(file: str | Path) -> dict[str, Any]:
     """The mapping that a YAML file holds; an empty file holds an empty one.
 

@@ -1,33 +1,52 @@
 """Outcomes and model sizes of a run directory. Needs no engine, no cluster, and no lock."""
 
+import logging
+
 from tts_ray.analysis.outcomes import COLUMNS, Outcome
-from tts_ray.dimensions import Dimensions
-from tts_ray.flops import ModelSize, Sizes
+from tts_ray.flops import Sizes
+from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
-from tts_ray.results.run_directory import description, read
+from tts_ray.results.problem_list import problem_list
+from tts_ray.results.run_directory import read
+
+log = logging.getLogger(__name__)
 
 
 def stored_outcomes(folder: Folder, *, failed: bool = False) -> list[Outcome]:
-    """Every finished search of a run, once; with `failed`, every failed attempt too.
+    """Every finished search that counts, once; with `failed`, every failed attempt too. Results of
+    problems that were dropped from the run do not count.
 
     Raises:
         StoreError: a result file cannot be read.
     """
-    outcomes = [Outcome.from_row(row) for row in read(folder, COLUMNS).to_pylist()]
-    return [outcome for outcome in outcomes if failed or outcome.error is None]
+    dropped = set(problem_list(folder).dropped)
+    outcomes = all_outcomes(folder)
+    return [o for o in outcomes if (failed or o.error is None) and o.problem_id not in dropped]
+
+
+def all_outcomes(folder: Folder) -> list[Outcome]:
+    """Every stored search, failed attempts and dropped problems included; a finished one once,
+    however often it is there.
+
+    Raises:
+        StoreError: a result file cannot be read.
+    """
+    found, seen = [], set()
+    for row in read(folder, COLUMNS).to_pylist():
+        key = (row["problem_id"], row["search"])
+        if row["error"] is None and key in seen:
+            log.warning("%s: %s of problem %s is there twice, counted once", folder, *key[::-1])
+            continue
+        if row["error"] is None:
+            seen.add(key)
+        found.append(Outcome.from_row(row))
+    return found
 
 
 def stored_sizes(folder: Folder) -> Sizes:
     """The sizes of a run's models.
 
     Raises:
-        StoreError: there is no run.
+        StoreError: there is no run, or its run.yaml is damaged.
     """
-    models = {
-        role: ModelSize(size["nominal"], Dimensions(**size["dimensions"]))
-        if size["dimensions"]
-        else ModelSize(size["nominal"])
-        for role, size in description(folder)["sizes"].items()
-        if size is not None
-    }
-    return Sizes(**models)
+    return describe(folder).sizes

@@ -7,9 +7,11 @@ from tts_ray.analysis.outcomes import Outcome, search_name
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
+from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
-from tts_ray.results.run_directory import description, runs_in
+from tts_ray.results.run_directory import runs_in
 from tts_ray.search.adaptive import Adaptive
+from tts_ray.search.registry import make_search
 from tts_ray.search.strategy import Strategy
 
 
@@ -45,9 +47,8 @@ def studies(sweep: Folder) -> list[Study]:
     """
     cells = []
     for cell in runs_in(sweep):
-        identity = description(cell)["identity"]
-        prm = identity["prm"]["name"] if identity["prm"] else None
-        key = (identity["policy"]["name"], prm, identity["dataset"]["name"], identity["seed"])
+        of = describe(cell).of
+        key = (of.policy.name, of.prm.name if of.prm else None, of.dataset.name, of.seed)
         cells.append((key, cell))
     if not cells:
         raise StoreError(f"{sweep} holds no cell of a sweep")
@@ -65,8 +66,12 @@ def studies(sweep: Folder) -> list[Study]:
 
 def strategies_of(cell: Folder) -> dict[str, Strategy]:
     """The strategy of a cell's search, if it is an adaptive one."""
-    search = description(cell)["identity"]["search"]
-    if search["name"] != "adaptive":
+    search = describe(cell).of.search
+    if search.get("name") != "adaptive":
         return {}
-    strategy = Strategy.of(search["strategy"])
-    return {Adaptive(n=search["n"], strategy=strategy).key: strategy}
+    settings = {key: value for key, value in search.items() if key != "name"}
+    if "strategy" in settings:
+        settings["strategy"] = Strategy.of(settings["strategy"])
+    adaptive = make_search("adaptive", settings)
+    assert isinstance(adaptive, Adaptive)
+    return {adaptive.key: adaptive.strategy}

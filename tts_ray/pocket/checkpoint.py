@@ -21,6 +21,8 @@ from tts_ray.pocket.model import (
 from tts_ray.pocket.tokens import END, PAD, token_id
 
 WEIGHTS_FILE = "model.safetensors"
+REWARD_DTYPE = torch.bfloat16
+"""What a reward model is stored in; it computes in float32."""
 Model = TypeVar("Model", PolicyModel, RewardModel)
 
 

@@ -15,6 +15,11 @@ DECAY = 0.01
 CLIP = 1.0
 
 
+def use_threads(count: int) -> None:
+    """Train with so many CPU threads."""
+    torch.set_num_threads(count)
+
+
 def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     """The semi-orthogonal matrices nearest, roughly, to a stack [K, M, N]."""
     a, b, c = NEWTON_SCHULZ

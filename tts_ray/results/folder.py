@@ -9,7 +9,7 @@ class Lock(Protocol):
     """The right to write to a folder, while it is held."""
 
     def check(self) -> None:
-        """Raises StoreError if the right was lost."""
+        """Raises StoreError if the right was lost, or the folder itself."""
         ...
 
 
@@ -30,8 +30,16 @@ class Folder(Protocol):
         """A folder inside this one."""
         ...
 
+    def names(self) -> list[str]:
+        """Names of everything in it, sorted; none if it is not there."""
+        ...
+
     def files(self) -> list[str]:
-        """Names of the files in it, sorted; none if it is not there."""
+        """Names of the files in it, sorted."""
+        ...
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file in it."""
         ...
 
     def folders(self) -> list["Folder"]:
@@ -45,7 +53,8 @@ class Folder(Protocol):
         ...
 
     def create(self, name: str, content: bytes) -> None:
-        """Write a file that is not there yet. Raises FileExistsError if it is."""
+        """Write a file that is not there yet, into a folder that is. Raises FileExistsError if the
+        file is there already."""
         ...
 
     def rename(self, old: str, new: str) -> None: ...
@@ -74,7 +83,7 @@ def folder_at(place: str | Path) -> Folder:
     if "://" not in str(place):
         from tts_ray.results.local_folder import LocalFolder
 
-        return LocalFolder(Path(place))
+        return LocalFolder(Path(place).expanduser())
     from tts_ray.results.object_folder import ObjectFolder
 
     return ObjectFolder(str(place))

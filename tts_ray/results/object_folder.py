@@ -94,10 +94,16 @@ class ObjectFolder(Folder):
     def __truediv__(self, name: str) -> Folder:
         return ObjectFolder(f"{self.url}/{name}")
 
+    def names(self) -> list[str]:
+        return sorted([*self.files(), *(folder.name for folder in self.folders())])
+
     def files(self) -> list[str]:
+        return sorted(self.sizes())
+
+    def sizes(self) -> dict[str, int]:
         with translated():
             found = obstore.list_with_delimiter(self.store)["objects"]
-        return sorted(each["path"] for each in found)
+        return {each["path"]: each["size"] for each in found}
 
     def folders(self) -> list[Folder]:
         with translated():

@@ -1,6 +1,7 @@
 """A run directory: one configuration, and every finished search exactly once.
 
     run.yaml            the resolved configuration, its digest, versions, git revision
+    problems.json       which problems it is about
     part-000001.parquet finished searches, in whole files that appear atomically
     lock                held by the running job
 
@@ -9,27 +10,31 @@ once the record is stored, so a kill at any moment loses at most the searches in
 """
 
 import asyncio
-import io
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-import yaml
 
 from tts_ray.errors import StoreError
+from tts_ray.results.description import FILE, stored_identity
 from tts_ray.results.folder import Folder
-from tts_ray.results.schema import SCHEMA, VERSION, to_record, to_row
+from tts_ray.results.part_file import BadPart, part_name, part_number, read_part, to_part
+from tts_ray.results.problem_list import problem_list
+from tts_ray.results.schema import SCHEMA, to_record
 from tts_ray.types import Record
+from tts_ray.yaml_text import dump_yaml
 
 log = logging.getLogger(__name__)
 
-
-class BadPart(StoreError):
-    """A part that is truncated, or that this package has not written."""
+OWN = re.compile(
+    r"run\.yaml|problems\.json|lock(\.\w+)?|probe(-\w+)?|job\.log(\.\d+)?|wandb|\w+\.png|"
+    r"report\.md|part-\d+\.parquet(\.bad)?|(part-\d+\.parquet|run\.yaml|problems\.json|probe)\.tmp"
+)
+"""What a run leaves in its directory."""
 
 
 class RunDirectory:
@@ -41,9 +46,10 @@ class RunDirectory:
         about: the rest of run.yaml (digest, versions, settings), written when new.
 
     Raises:
-        StoreError: another job holds it, it holds another configuration, or it is not writable.
+        StoreError: another job holds it, it holds another configuration or other files, or it is
+            not writable.
 
-    A part that is truncated or was not written by this package is set aside, not deleted.
+    A part that is damaged or was not written by this package is set aside, not deleted.
     """
 
     def __init__(self, folder: Folder, identity: dict[str, Any], about: dict[str, Any]) -> None:
@@ -55,6 +61,7 @@ class RunDirectory:
 
     def __enter__(self) -> Self:
         try:
+            refuse_other_files(self.folder)
             with ExitStack() as opened:
                 self._lock = opened.enter_context(self.folder.lock())
                 # A full disk or a read-only one is found before the engines are loaded.
@@ -62,7 +69,9 @@ class RunDirectory:
                 self.folder.delete("probe")
                 self._describe()
                 self._set_bad_parts_aside()
-                self._next = 1 + max(map(number, parts(self.folder)), default=0)
+                self._sizes = part_sizes(self.folder)
+                numbers = [part_number(name) for name in self.folder.names()]
+                self._next = 1 + max((n for n in numbers if n is not None), default=0)
                 self._opened = opened.pop_all()
         except OSError as error:
             raise StoreError(f"run directory {self.folder} cannot be written: {error}") from None
@@ -77,13 +86,12 @@ class RunDirectory:
         self._opened.close()
 
     def _describe(self) -> None:
-        if "run.yaml" not in self.folder.files():
+        if FILE not in self.folder.files():
             if parts(self.folder):
-                raise StoreError(f"{self.folder} has results but no run.yaml; choose another run=")
-            text = yaml.safe_dump(self.about | {"identity": self.identity}, sort_keys=False)
-            self.folder.write("run.yaml", text.encode())
+                raise StoreError(f"{self.folder} has results but no {FILE}; choose another run=")
+            self.folder.write(FILE, dump_yaml(self.about | {"identity": self.identity}))
             return
-        changes = differences(description(self.folder)["identity"], self.identity)
+        changes = differences(stored_identity(self.folder), self.identity)
         if changes:
             raise StoreError(
                 f"{self.folder} holds a run with another configuration: {'; '.join(changes)}. "
@@ -91,14 +99,14 @@ class RunDirectory:
             )
 
     def _set_bad_parts_aside(self) -> None:
-        """Rename what is no result file, so that its problems are owed again."""
+        """Rename what is no whole result file, so that its searches are done again."""
         for part in parts(self.folder):
             try:
-                read_part(self.folder, part, ["problem_id", "search", "error"])
+                read_part(self.folder, part, None)
             except BadPart as error:
                 aside = f"{part}.bad"
                 self.folder.rename(part, aside)
-                log.warning("%s: set aside as %s, its searches are owed", error, aside)
+                log.warning("%s: set aside as %s, its searches are done again", error, aside)
 
     async def append(self, record: Record) -> None:
         """Write one record; returns once it is stored.
@@ -117,7 +125,7 @@ class RunDirectory:
     async def _drain(self) -> None:
         while self._queue:
             batch, self._queue = self._queue, []
-            part = f"part-{self._next:06d}.parquet"
+            part = part_name(self._next)
             self._next += 1
             error: Exception | None = None
             try:
@@ -135,35 +143,50 @@ class RunDirectory:
 
     def _write_part(self, part: str, records: list[Record]) -> None:
         """Write records as one Parquet file that appears whole or not at all."""
-        table = pa.Table.from_pylist([to_row(record) for record in records], SCHEMA)
-        content = io.BytesIO()
-        pq.write_table(table, content, compression="zstd")
+        content = to_part(part, records)
+        where = self.folder.address(part)
         self._lock.check()
         try:
-            self.folder.create(part, content.getvalue())
+            self.folder.create(part, content)
         except FileExistsError:
             raise StoreError(
-                f"another job has written {self.folder.address(part)}; the same command counts it "
-                f"in and goes on"
+                f"another job has written {where}; the same command counts it in and goes on"
             ) from None
         except OSError as error:
             raise StoreError(
-                f"{self.folder.address(part)} cannot be written: {error}; what is there is intact"
+                f"{where} cannot be written: {error}; what is there is intact"
             ) from None
+        # A directory that was moved meanwhile took the part along, or not.
+        self._lock.check()
+        self._sizes[part] = len(content)
+
+    def confirm(self) -> None:
+        """Compare what is stored with what was counted.
+
+        Raises:
+            StoreError: a part is missing, or is not as long as it was.
+        """
+        self._lock.check()
+        found = part_sizes(self.folder)
+        lost = sorted(name for name, size in self._sizes.items() if found.get(name) != size)
+        if lost:
+            raise StoreError(
+                f"{self.folder}: {len(lost)} of the files that this job counted are missing or "
+                f"changed ({', '.join(lost[:3])}); the same command does their searches again"
+            )
 
 
-def description(folder: Folder) -> Any:
-    """What run.yaml says.
+def refuse_other_files(folder: Folder) -> None:
+    """Refuse a folder that was not made for a run or a sweep: results would lie among other files.
 
     Raises:
-        StoreError: there is no run, or the place cannot be read.
+        StoreError: it holds such files. OSError: it cannot be read.
     """
-    try:
-        return yaml.safe_load(folder.read("run.yaml"))
-    except FileNotFoundError:
-        raise StoreError(f"{folder} is no run directory: it has no run.yaml") from None
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be read: {error}") from None
+    names = folder.names()
+    other = [name for name in names if not OWN.fullmatch(name)]
+    if other and FILE not in names and not any(FILE in (folder / name).files() for name in other):
+        shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
+        raise StoreError(f"{folder} holds files that are no run's ({shown}); choose another run=")
 
 
 def runs_in(folder: Folder) -> list[Folder]:
@@ -173,7 +196,7 @@ def runs_in(folder: Folder) -> list[Folder]:
         StoreError: the place cannot be read.
     """
     try:
-        return [each for each in folder.folders() if "run.yaml" in each.files()]
+        return [each for each in folder.folders() if FILE in each.files()]
     except OSError as error:
         raise StoreError(f"{folder} cannot be read: {error}") from None
 
@@ -185,17 +208,15 @@ def parts(folder: Folder) -> list[str]:
         StoreError: the place cannot be read.
     """
     try:
-        return [name for name in folder.files() if is_part(name)]
+        return [name for name in folder.files() if part_number(name) is not None]
     except OSError as error:
         raise StoreError(f"{folder} cannot be read: {error}") from None
 
 
-def is_part(name: str) -> bool:
-    return name.startswith("part-") and name.endswith(".parquet")
-
-
-def number(part: str) -> int:
-    return int(part.removeprefix("part-").removesuffix(".parquet"))
+def part_sizes(folder: Folder) -> dict[str, int]:
+    """The bytes of each result file of a run directory."""
+    sizes = folder.sizes()
+    return {name: sizes[name] for name in sizes if part_number(name) is not None}
 
 
 def read(folder: Folder, columns: list[str] | None = None) -> pa.Table:
@@ -204,9 +225,9 @@ def read(folder: Folder, columns: list[str] | None = None) -> pa.Table:
     Nested columns are named like candidates.list.element.kept.
 
     Raises:
-        StoreError: a part is not a readable Parquet file of this schema.
+        StoreError: a part is not a whole file of this schema.
     """
-    tables = [read_part(folder, part, columns) for part in parts(folder)]
+    tables = [whole_part(folder, part, columns) for part in parts(folder)]
     if not tables:
         schema = (
             SCHEMA
@@ -214,45 +235,36 @@ def read(folder: Folder, columns: list[str] | None = None) -> pa.Table:
             else pa.schema([SCHEMA.field(name.split(".")[0]) for name in dict.fromkeys(columns)])
         )
         return schema.empty_table()
-    return pa.concat_tables(tables)
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
-def read_part(folder: Folder, part: str, columns: list[str] | None) -> pa.Table:
-    """The rows of one part.
+def whole_part(folder: Folder, part: str, columns: list[str] | None) -> pa.Table:
+    """The rows of a part, for readers, who set nothing aside.
 
     Raises:
-        BadPart: it is no such file, or not all of one.
-        StoreError: it cannot be reached, or is of another version of this package.
+        StoreError: it is not a whole file of this schema.
     """
-    where = folder.address(part)
     try:
-        content = folder.read(part)
-    except OSError as error:
-        raise StoreError(f"{where} cannot be read: {error}") from None
-    try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        written = (file.schema_arrow.metadata or {}).get(b"tts_ray.schema")
-        if written is None:
-            raise BadPart(f"{where} was not written by tts_ray")
-        if written.decode() != VERSION:
-            raise StoreError(
-                f"{where} has schema {written.decode()}, and this tts_ray reads schema {VERSION}; "
-                f"read it with the version named in run.yaml"
-            )
-        return file.read(columns)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise BadPart(f"{where} is not readable ({error})") from None
+        return read_part(folder, part, columns)
+    except BadPart as error:
+        raise StoreError(
+            f"{error}; the run's own command sets it aside and does its searches again"
+        ) from None
 
 
 def records(folder: Folder) -> Iterator[Record]:
-    """Every finished record of a run directory, part by part; failed attempts are left out.
+    """Every finished record that counts, once, part by part; failed attempts are left out.
 
     Raises:
-        StoreError: a part is not a readable Parquet file of this schema.
+        StoreError: a part is not a whole file of this schema.
     """
+    dropped = set(problem_list(folder).dropped)
+    seen: set[tuple[str, str]] = set()
     for part in parts(folder):
-        for row in read_part(folder, part, None).to_pylist():
-            if row["error"] is None:
+        for row in whole_part(folder, part, None).to_pylist():
+            key = (row["problem_id"], row["search"])
+            if row["error"] is None and key not in seen and row["problem_id"] not in dropped:
+                seen.add(key)
                 yield to_record(row)
 
 

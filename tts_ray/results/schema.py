@@ -7,6 +7,10 @@ import pyarrow as pa
 from tts_ray.types import Candidate, Finish, Grade, Path, Problem, Record, Step, Usage
 
 VERSION = "2"
+LATER: frozenset[str] = frozenset()
+"""Nullable columns that files of this version may lack: they came with a later release."""
+MAY_BE_NULL = frozenset({"level", "error"})
+"""The columns that a row need not have a value of."""
 
 STEP = pa.struct(
     [
@@ -127,8 +131,3 @@ def from_candidate(row: dict[str, Any]) -> Candidate:
     if row["correct"] is not None:
         grade = Grade(row["answer"], row["group"], row["correct"])
     return Candidate(Path(steps, tuple(row["scores"]), tuple(row["lineage"])), row["kept"], grade)
-
-
-def usage_sum(rows: list[dict[str, int]]) -> Usage:
-    """The sum of usages as they are stored."""
-    return sum((Usage(**row) for row in rows), Usage())

@@ -12,7 +12,7 @@ from typing import Self
 from tts_ray.analysis.live import metrics, show_results
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Scoreboard
-from tts_ray.analysis.stored import stored_outcomes
+from tts_ray.analysis.stored import all_outcomes
 from tts_ray.config import RunConfig, searches
 from tts_ray.data.problems import load_problems
 from tts_ray.engines.checkpoint import model_size
@@ -22,7 +22,8 @@ from tts_ray.flops import Sizes
 from tts_ray.grading.answers import extract_answer
 from tts_ray.grading.equivalence import Grader
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import RunDirectory
+from tts_ray.results.problem_list import ProblemList, problem_list, renewed
+from tts_ray.results.run_directory import RunDirectory, read
 from tts_ray.results.tracking import Tracker, tracker_of
 from tts_ray.runtime.versions import revision, versions
 from tts_ray.types import Candidate, Grade, Record
@@ -43,7 +44,7 @@ class Cell:
     def __init__(self, config: RunConfig, *, retry_failed: bool = False) -> None:
         self.config = config
         self.retry_failed = retry_failed
-        dataset = {k: v for k, v in asdict(config.dataset).items() if k != "name"}
+        dataset = {k: v for k, v in asdict(config.dataset).items() if k not in ("name", "changed")}
         self.problems = load_problems(**dataset)
         self.searches = searches(config)
         self.sizes = Sizes(
@@ -67,7 +68,10 @@ class Cell:
         folder = folder_at(self.config.run)
         self.directory = RunDirectory(folder, self.config.identity(), about).__enter__()
         try:
-            ended = self.recall(stored_outcomes(folder, failed=True))
+            outcomes = all_outcomes(folder)
+            listed = self._list_problems({outcome.problem_id for outcome in outcomes})
+            dropped = set(listed.dropped)
+            ended = self.recall([o for o in outcomes if o.problem_id not in dropped])
         except BaseException:
             self.directory.__exit__(None, None, None)
             raise
@@ -78,6 +82,29 @@ class Cell:
             if (problem.id, search.key) not in ended
         ]
         return self
+
+    def _list_problems(self, done: set[str]) -> ProblemList:
+        """Compare the dataset with the problems that have results, and write down what counts."""
+        folder = self.directory.folder
+        known = {problem.id for problem in self.problems}
+        stored = {}
+        if done - known:
+            rows = read(folder, ["problem_id", "question"]).to_pylist()
+            stored = {row["problem_id"]: row["question"] for row in rows}
+        before = problem_list(folder)
+        listed = renewed(before, self.problems, stored, self.config.dataset.changed)
+        if listed.kept or listed.dropped:
+            log.warning(
+                "the dataset no longer has %d problems with results: those of %d still count",
+                len(listed.kept) + len(listed.dropped),
+                len(listed.kept),
+            )
+        if listed != before:
+            try:
+                listed.write(folder)
+            except OSError as error:
+                raise StoreError(f"{folder} cannot be written: {error}") from None
+        return listed
 
     def __exit__(
         self,
@@ -108,10 +135,14 @@ class Cell:
         again. Every attempt cost something; the last one says what came of it."""
         last = {(outcome.problem_id, outcome.search): outcome for outcome in outcomes}
         ended = {key for key, end in last.items() if end.error is None or not self.retry_failed}
+        known = {problem.id for problem in self.problems}
         for outcome in outcomes:
             key = (outcome.problem_id, outcome.search)
-            if key in ended and outcome is last[key]:
+            is_known = outcome.problem_id in known
+            if key in ended and outcome is last[key] and (is_known or outcome.error is None):
                 self.board.add(outcome)
+                # A problem that the dataset no longer has is part of the total once it is done.
+                self.board.total += not is_known
             else:
                 self.board.spend(outcome)
         return ended

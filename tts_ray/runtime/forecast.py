@@ -17,6 +17,7 @@ from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.evaluate import Trial
 from tts_ray.flops import flops
 from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.console import literal
 
 
 def family(cell: Cell) -> str:
@@ -89,9 +90,11 @@ def forecast_table(cells: Sequence[Cell], gpus: float) -> Table:
     for row in rows:
         name = row.cell.directory.folder.name
         if row.tokens is None:
-            table.add_row(name, str(row.cell.owed), "pilot failed")
+            table.add_row(literal(name), str(row.cell.owed), "pilot failed")
             continue
-        table.add_row(name, str(row.cell.owed), *amounts(row.tokens, row.flops, row.seconds, gpus))
+        table.add_row(
+            literal(name), str(row.cell.owed), *amounts(row.tokens, row.flops, row.seconds, gpus)
+        )
     known = [row for row in rows if row.tokens is not None]
     sums = [sum(row.tokens[at] for row in known if row.tokens) for at in range(3)]
     seconds = sum(row.seconds for row in known)

@@ -12,6 +12,7 @@ from typing import Self
 from rich.console import Console
 
 from tts_ray.errors import Interrupted
+from tts_ray.runtime.console import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,6 +34,7 @@ class Interrupt:
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
         for each in SIGNALS:
             self._loop.add_signal_handler(each, self._strike)
         return self
@@ -45,6 +47,7 @@ class Interrupt:
     ) -> None:
         for each in SIGNALS:
             self._loop.remove_signal_handler(each)
+            signal.signal(each, self._before[each])
         if self._timer:
             self._timer.cancel()
         if self.asked and (error is None or isinstance(error, asyncio.CancelledError)):
@@ -66,7 +69,7 @@ class Interrupt:
         assert self._task is not None
         grace = self.grace_s if self._working else 0.0
         self._timer = self._loop.call_later(grace, self._task.cancel)
-        self.console.print(
+        say(
+            self.console,
             f"stopping: what is in flight has {grace:g} s; once more ends the job at once",
-            highlight=False,
         )

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.flops import Work
+from tts_ray.runtime.console import say
 
 PLAIN_S = 10.0
 """Least time between two plain lines, in seconds."""
@@ -31,7 +32,7 @@ class RunProgress:
             self._live = Progress(
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 TimeRemainingColumn(),
                 console=self.console,
             )
@@ -48,7 +49,7 @@ class RunProgress:
         if self._live:
             self._live.stop()
         else:
-            self.console.print(self.line(self.boards[-1], ""), highlight=False, soft_wrap=True)
+            say(self.console, self.line(self.boards[-1], ""))
 
     def show(self, board: Scoreboard, search: str) -> None:
         """Show the boards after a record of `search` came in on `board`."""
@@ -58,7 +59,7 @@ class RunProgress:
             )
         elif time.monotonic() - self._said >= PLAIN_S:
             self._said = time.monotonic()
-            self.console.print(self.line(board, search), highlight=False, soft_wrap=True)
+            say(self.console, self.line(board, search))
 
     def line(self, board: Scoreboard, search: str) -> str:
         left = self.total - self.done

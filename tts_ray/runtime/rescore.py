@@ -19,8 +19,9 @@ from tts_ray.errors import ConfigError, EngineError
 from tts_ray.evaluate import Trial
 from tts_ray.grading.equivalence import Grader
 from tts_ray.protocols import LeasedReward, Pool
-from tts_ray.results.folder import Folder, folder_at
-from tts_ray.results.run_directory import description, records
+from tts_ray.results.description import describe
+from tts_ray.results.folder import Folder
+from tts_ray.results.run_directory import records
 from tts_ray.runtime.cell import Cell
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.log import job_log
@@ -44,7 +45,7 @@ def rescored_config(source: Folder, changes: list[str], configs: Path) -> RunCon
         ConfigError: the run's search is guided by scores, or no PRM is named.
         StoreError: there is no run.
     """
-    stored: dict[str, Any] = description(source)["config"]
+    stored: dict[str, Any] = dict(describe(source).config)
     names = stored["search"]["name"]
     name = names if isinstance(names, str) else next(iter(names)) if len(names) == 1 else ""
     if name not in SEARCHES or not SEARCHES[name].pools:
@@ -67,10 +68,12 @@ def rescore(source: Folder, config: RunConfig, console: Console) -> int:
     Raises:
         TtsError: it cannot start, or results cannot be written.
     """
-    with job_log(folder_at(config.run), console), Cell(config, retry_failed=True) as cell:
+    with job_log(console) as log, Cell(config, retry_failed=True) as cell:
+        log.keep_in(cell.directory.folder)
         if cell.trials:
             check_pair(config)
             asyncio.run(score_all(source, cell, console))
+            cell.directory.confirm()
         return cell.owed
 
 

@@ -17,8 +17,8 @@ from tts_ray.engines.checkpoint import locate
 from tts_ray.errors import TtsError
 from tts_ray.evaluate import Trial, evaluate
 from tts_ray.grading.equivalence import Grader
-from tts_ray.results.folder import folder_at
 from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.console import say
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.interrupt import Interrupt
 from tts_ray.runtime.log import job_log
@@ -38,20 +38,18 @@ def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> S
     Raises:
         TtsError: the run cannot start, or its results cannot be written.
     """
-    with (
-        job_log(folder_at(config.run), console),
-        Cell(config, retry_failed=retry_failed) as cell,
-    ):
-        console.print(
+    with job_log(console) as log, Cell(config, retry_failed=retry_failed) as cell:
+        log.keep_in(cell.directory.folder)
+        say(
+            console,
             f"{len(cell.problems)} problems x {len(cell.searches)} searches, "
             f"{cell.board.done} of {cell.board.total} already done; "
             f"results in {cell.directory.folder}",
-            highlight=False,
-            soft_wrap=True,
         )
         if cell.trials:
             check_pair(config)
             asyncio.run(run_cells([cell], console, raises=True))
+            cell.directory.confirm()
     return cell.board
 
 
@@ -122,7 +120,7 @@ async def load_models(session: Session, group: Sequence[Cell], console: Console)
     config = max((cell.config for cell in group), key=lambda config: len(config.models()))
     made = plan(config, cards(config.cluster.gpu_gib))
     names = " and ".join(model.name for model in config.models().values())
-    console.print(f"loading {names}", highlight=False)
+    say(console, f"loading {names}")
     await session.use(fleets(config, made))
 
 

@@ -7,7 +7,9 @@ Engines that share a card load one after the other, for each measures the memory
 import asyncio
 import logging
 import os
+import signal
 import socket
+import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tts_ray.admission import Admission
@@ -74,15 +77,20 @@ def connect(address: str | None) -> None:
             f"{found} is a Ray Client address, through which no engine can be served; give the "
             f"cluster's own (HOST:6379) on one of its nodes, or use jobs/submit.py"
         )
+    # Ray takes SIGTERM for itself.
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         if found == "local":
             start_local_ray(settings)
         else:
             knock(found)
             ray.init(address=found, **settings)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, RuntimeError, RayError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PlacementError(f"no Ray cluster at {found!r}: {reason}") from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def knock(address: str) -> None:

@@ -13,13 +13,16 @@ from tts_ray.analysis.live import show_sweep
 from tts_ray.config import RunConfig
 from tts_ray.flops import flops
 from tts_ray.results.folder import folder_at
+from tts_ray.results.run_directory import refuse_other_files
 from tts_ray.results.tracking import sweep_tracker
 from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.console import say
 from tts_ray.runtime.forecast import forecast_table, pilot_trials
 from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.run import check_pair, run_cells
+from tts_ray.runtime.session import connect
 from tts_ray.sweep import Limits, SweepConfig
 
 log = logging.getLogger(__name__)
@@ -43,13 +46,14 @@ def run_sweep(
         TtsError: the sweep cannot start or go on.
     """
     with ExitStack() as opened:
-        opened.enter_context(job_log(folder_at(sweep.run), console))
+        log = opened.enter_context(job_log(console))
+        refuse_other_files(folder_at(sweep.run))
         cells = [opened.enter_context(Cell(c, retry_failed=retry_failed)) for c in configs]
         done, total = sum(c.board.done for c in cells), sum(c.board.total for c in cells)
-        console.print(
+        log.keep_in(folder_at(sweep.run))
+        say(
+            console,
             f"{len(cells)} cells, {done} of {total} searches already done; results in {sweep.run}",
-            highlight=False,
-            soft_wrap=True,
         )
         if pilot is not None:
             for cell in cells:
@@ -60,9 +64,13 @@ def run_sweep(
             check_pair(config)
         meter = Meter(sweep.limits, cells)
         failures = asyncio.run(run_cells(todo, console, stop=meter.is_over)) if todo else {}
+        for cell in cells:
+            cell.directory.confirm()
         if todo:
             show(sweep, cells)
         if pilot is not None:
+            # A pilot of an earlier job may leave nothing to do here.
+            connect(configs[0].cluster.address)
             console.print(forecast_table(cells, meter.gpus))
             return FAILED if failures else DONE
         return report(cells, failures, meter, console)
@@ -84,23 +92,21 @@ def report(
 ) -> int:
     """Say what is not done and why; the exit code."""
     for run, reason in failures.items():
-        console.print(f"{run}: {reason}", highlight=False, soft_wrap=True, markup=False)
+        say(console, f"{run}: {reason}")
     owed = {cell.config.run: cell.owed for cell in cells if cell.owed}
     if not owed:
         return DONE
     if meter.reached:
-        console.print(
+        say(
+            console,
             f"stopped at {meter.reached}; {sum(owed.values())} searches are left. "
             f"Raise the limit and run the same command to go on",
-            highlight=False,
-            soft_wrap=True,
         )
         return LIMITED
-    console.print(
+    say(
+        console,
         f"{sum(owed.values())} searches in {len(owed)} cells are not done; "
         f"run the same command for the rest, with --retry-failed for those that failed",
-        highlight=False,
-        soft_wrap=True,
     )
     return FAILED
 

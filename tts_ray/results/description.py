@@ -1,0 +1,100 @@
+"""What run.yaml says of a run: what its records depend on, its models' sizes, its settings."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
+
+from tts_ray.errors import ConfigError, StoreError
+from tts_ray.flops import Sizes
+from tts_ray.results.folder import Folder
+from tts_ray.typed import Text, typed
+from tts_ray.yaml_text import parse_yaml, utf8
+
+T = TypeVar("T")
+
+FILE = "run.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A part of a run that is known by its name."""
+
+    name: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """The parts of an identity that a reader of results asks for."""
+
+    policy: Named
+    prm: Named | None = None
+    dataset: Named
+    search: dict[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What run.yaml says. `identity` is whole; `of` are the parts that readers ask for."""
+
+    identity: dict[str, Any]
+    sizes: Sizes
+    config: dict[str, Any]
+
+    @property
+    def of(self) -> Identity:
+        return part(Identity, self.identity)
+
+
+def describe(folder: Folder) -> Description:
+    """What run.yaml says, checked.
+
+    Raises:
+        StoreError: there is no run, run.yaml cannot be read, or it is damaged.
+    """
+    found = identity_and_more(folder)
+    try:
+        said = part(Description, found)
+        assert said.of
+        return said
+    except ConfigError as error:
+        raise damaged(folder, error) from None
+
+
+def stored_identity(folder: Folder) -> dict[str, Any]:
+    """What the records of a run depend on, as it was written.
+
+    Raises:
+        StoreError: there is no run, run.yaml cannot be read, or it is damaged.
+    """
+    identity = identity_and_more(folder).get("identity")
+    if not isinstance(identity, dict):
+        raise damaged(folder, "it has no identity")
+    return identity
+
+
+def identity_and_more(folder: Folder) -> dict[str, Any]:
+    """The keys and values of run.yaml."""
+    try:
+        text = utf8(folder.read(FILE), FILE)
+        found = parse_yaml(text, FILE)
+    except FileNotFoundError:
+        raise StoreError(f"{folder} is no run directory: it has no {FILE}") from None
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error}") from None
+    except ConfigError as error:
+        raise damaged(folder, error) from None
+    if not isinstance(found, dict):
+        raise damaged(folder, "it holds no keys with values")
+    return found
+
+
+def part(schema: type[T], found: dict[str, Any]) -> T:
+    """What a schema asks for of a mapping that may hold more."""
+    return typed(schema, {key: found[key] for key in get_type_hints(schema) if key in found})
+
+
+def damaged(folder: Folder, why: object) -> StoreError:
+    return StoreError(
+        f"{folder.address(FILE)} is damaged ({why}); restore it, or choose another run= and start "
+        f"anew"
+    )

@@ -1,0 +1,142 @@
+"""One result file: records as Parquet, sealed with a checksum over the whole file.
+
+The footer's metadata holds the SHA-256 of the file in which its own 64 digits are zeros, so that
+a flipped bit anywhere is found, and any Parquet reader still reads the file. It also names the
+part, so that a copy under another name is told from a part. Files of earlier versions have
+neither, and are checked as far as Parquet itself can be.
+"""
+
+import hashlib
+import io
+import re
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tts_ray.errors import StoreError
+from tts_ray.results.folder import Folder
+from tts_ray.results.schema import LATER, MAY_BE_NULL, SCHEMA, VERSION, to_row
+from tts_ray.types import Record
+
+SEAL = b"tts_ray.sha256"
+NAME = b"tts_ray.part"
+MARK = b"sha256:"
+BLANK = b"0" * 64
+_PART = re.compile(r"part-(\d{6,12})\.parquet")
+
+
+class BadPart(StoreError):
+    """A part that is truncated, damaged, a copy, or not written by this package."""
+
+
+def part_name(number: int) -> str:
+    """The name of a run's part, counted from 1."""
+    return f"part-{number:06d}.parquet"
+
+
+def part_number(name: str) -> int | None:
+    """The number of a part; None if the name is no part's."""
+    found = _PART.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def to_part(name: str, records: list[Record]) -> bytes:
+    """The content of a part of that name."""
+    table = pa.Table.from_pylist([to_row(record) for record in records], SCHEMA)
+    content = io.BytesIO()
+    with pq.ParquetWriter(content, SCHEMA, compression="zstd") as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({NAME: name, SEAL: MARK + BLANK})
+    blank = content.getvalue()
+    at = blank.rindex(MARK + BLANK) + len(MARK)
+    return blank[:at] + digest(blank, at) + blank[at + len(BLANK) :]
+
+
+def digest(content: bytes, at: int) -> bytes:
+    """The checksum of a file whose own checksum begins at `at`."""
+    view = memoryview(content)
+    found = hashlib.sha256(view[:at])
+    found.update(BLANK)
+    found.update(view[at + len(BLANK) :])
+    return found.hexdigest().encode()
+
+
+def read_part(folder: Folder, name: str, columns: list[str] | None) -> pa.Table:
+    """The rows of a part, checked against its checksum; with `columns`, only those, nested ones
+    as candidates.list.element.kept. What earlier versions did not write is null, or in a choice of
+    nested columns not there.
+
+    Raises:
+        BadPart: it is no such file, or not all of one, or is not what was written.
+        StoreError: it cannot be reached, or is of another version of this package.
+    """
+    where = folder.address(name)
+    try:
+        content = folder.read(name)
+    except OSError as error:
+        raise StoreError(f"{where} cannot be read: {error}") from None
+    at = content.rfind(MARK) + len(MARK)
+    sealed = at >= len(MARK)
+    if sealed and content[at : at + len(BLANK)] != digest(content, at):
+        raise BadPart(f"{where} is not readable (not what was written: its checksum differs)")
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        said = file.metadata.metadata or {}
+        if b"tts_ray.schema" not in (file.schema_arrow.metadata or {}):
+            raise BadPart(f"{where} was not written by tts_ray")
+        version = file.schema_arrow.metadata[b"tts_ray.schema"].decode("utf-8", "replace")
+        if SEAL in said and not sealed:
+            raise BadPart(f"{where} is not readable (its checksum is damaged)")
+        if version != VERSION:
+            raise StoreError(
+                f"{where} has schema {version}, and this tts_ray reads schema {VERSION}; "
+                f"read it with the version named in run.yaml"
+            )
+        if said.get(NAME, name.encode()) != name.encode():
+            raise BadPart(f"{where} is a copy of {said[NAME].decode('utf-8', 'replace')}")
+        check_schema(file.schema_arrow, where)
+        table = file.read(columns)
+        if not sealed:
+            table.validate(full=True)
+        check_nulls(table, where)
+        return table if columns else table.cast(SCHEMA)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise BadPart(f"{where} is not readable ({reason[:200]})") from None
+
+
+def check_schema(found: pa.Schema, where: str) -> None:
+    """Refuse a file whose columns are not those of SCHEMA.
+
+    Raises:
+        BadPart: one is missing, foreign, or of another type.
+    """
+    if not fits(pa.struct(list(found)), pa.struct(list(SCHEMA))):
+        other = {f.name for f in found} ^ set(SCHEMA.names) or {"the columns' types"}
+        raise BadPart(f"{where} does not have the columns of a part: {', '.join(sorted(other))}")
+
+
+def fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether a type is the wanted one, or lacks only what earlier versions did not write."""
+    if pa.types.is_struct(found) and pa.types.is_struct(wanted):
+        names = {field.name for field in found}
+        missing = {field.name for field in wanted} - names
+        return missing <= LATER and all(
+            wanted.get_field_index(name) >= 0
+            and fits(found.field(name).type, wanted.field(name).type)
+            for name in names
+        )
+    if pa.types.is_list(found) and pa.types.is_list(wanted):
+        return fits(found.value_type, wanted.value_type)
+    return bool(found == wanted)
+
+
+def check_nulls(table: pa.Table, where: str) -> None:
+    """Refuse rows that lack what every row has.
+
+    Raises:
+        BadPart: a column has a row without a value.
+    """
+    for name in table.column_names:
+        if name not in MAY_BE_NULL and table.column(name).null_count:
+            raise BadPart(f"{where} has a row without a value of {name}")

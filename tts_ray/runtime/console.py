@@ -1,0 +1,26 @@
+"""The terminal of a job. Text is text here: no markup, no emoji, no control sequences."""
+
+import sys
+
+from rich.console import Console
+from rich.text import Text
+
+from tts_ray.text import clean
+
+WIDTH = 160
+"""Columns of a table where there is no terminal to ask."""
+
+
+def job_console() -> Console:
+    """A console on standard output."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print a line as it is, however long."""
+    console.print(literal(text, style), soft_wrap=True, highlight=False)
+
+
+def literal(text: object, style: str = "") -> Text:
+    """Text for a table's cell or title, as it is."""
+    return Text(clean(str(text)), style)
