@@ -4,9 +4,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from tts_ray.types import Candidate, Finish, Grade, Path, Problem, Record, Step, Usage
+from tts_ray.types import (
+    Candidate,
+    Finish,
+    Grade,
+    Path,
+    Problem,
+    Record,
+    Step,
+    Ungraded,
+    Usage,
+)
 
 VERSION = "2"
+OPTIONAL = ("candidates.list.element.ungraded",)
+"""Columns, null where nothing is to be said, that parts of this version may lack: they were added
+later."""
 
 STEP = pa.struct(
     [
@@ -23,6 +36,7 @@ CANDIDATE = pa.struct(
         ("answer", pa.string()),
         ("group", pa.int32()),
         ("correct", pa.bool_()),
+        ("ungraded", pa.string()),
         ("scores", pa.list_(pa.float64())),
         ("steps", pa.list_(STEP)),
     ]
@@ -85,6 +99,7 @@ def to_candidate(candidate: Candidate) -> dict[str, Any]:
         "answer": grade.answer,
         "group": grade.group,
         "correct": grade.correct if candidate.grade else None,
+        "ungraded": grade.ungraded.value if grade.ungraded else None,
         "scores": list(candidate.path.scores),
         "steps": [
             {
@@ -125,7 +140,9 @@ def from_candidate(row: dict[str, Any]) -> Candidate:
     )
     grade = None
     if row["correct"] is not None:
-        grade = Grade(row["answer"], row["group"], row["correct"])
+        ungraded = row.get("ungraded")
+        known = Ungraded(ungraded) if ungraded else None
+        grade = Grade(row["answer"], row["group"], row["correct"], known)
     return Candidate(Path(steps, tuple(row["scores"]), tuple(row["lineage"])), row["kept"], grade)
 
 
