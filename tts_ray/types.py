@@ -163,14 +163,30 @@ class Usage:
 NO_USAGE = Usage()
 
 
+class Ungraded(StrEnum):
+    """Why a comparison of grading came to no result. Both answers then count as different."""
+
+    TIME = "time"
+    """Comparing it with the reference took more than the limit of CPU time."""
+    MEMORY = "memory"
+    """Comparing it with the reference took more than a grading worker's memory."""
+    LOST = "lost"
+    """The grading worker died or fell silent in every attempt to compare it with the reference."""
+    GROUP = "group"
+    """It was compared with the reference, but for one of those reasons not with every other answer:
+    its group may be a part of another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grade:
     """What grading found of one candidate. Candidates with equivalent answers share a `group`
-    (numbered from 0 in order of first appearance); a missing answer is None, in no group."""
+    (numbered from 0 in order of first appearance); a missing answer is None, in no group.
+    `ungraded` says what of it is not known; unless that is the group, `correct` is then False."""
 
     answer: str | None = None
     group: int | None = None
     correct: bool = False
+    ungraded: Ungraded | None = None
 
 
 @dataclass(frozen=True, slots=True)

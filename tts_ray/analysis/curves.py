@@ -26,13 +26,14 @@ HEADLINE = "last-vote"
 @dataclass(frozen=True)
 class Point:
     """One search at one budget: accuracy by aggregation; tokens that the policy generated and
-    FLOPs by convention, means per problem."""
+    FLOPs by convention, means per problem. Of `ungraded` problems a grade is not certain."""
 
     search: str
     n: int
     accuracy: dict[str, Estimate]
     tokens: float
     flops: dict[Convention, float]
+    ungraded: int = 0
 
     @property
     def name(self) -> str:
@@ -58,12 +59,14 @@ def points(outcomes: Sequence[Outcome], sizes: Sizes) -> list[Point]:
         n = search_budget(search)
         budgets = nested_budgets(n) if SEARCHES[search_name(search)].pools else [n]
         accuracies = curves(mine, budgets)
+        ungraded = sum(outcome.ungraded > 0 for outcome in mine)
         found += [
             Point(
                 search,
                 k,
                 {name: each[at] for name, each in accuracies.items()},
                 *cost(mine, k / n, sizes),
+                ungraded,
             )
             for at, k in enumerate(budgets)
         ]

@@ -37,6 +37,7 @@ def metrics(board: Scoreboard, sizes: Sizes, search: str) -> Iterator[tuple[str,
     work = board.work
     yield "problems_done", board.done
     yield "failed", board.failed
+    yield "ungraded", board.ungraded
     yield "tokens/policy_generated", work.policy.generated_tokens
     yield "tokens/policy_computed", work.policy.computed_tokens
     yield "tokens/prm_computed", work.reward.computed_tokens
@@ -93,9 +94,10 @@ def curve(board: Scoreboard, sizes: Sizes) -> list[dict[str, float]]:
 
 def searches_table(board: Scoreboard, sizes: Sizes) -> Table:
     """A row for each search and aggregation."""
-    columns = ["search", "problems", "failed", "aggregation", "accuracy", "low", "high"]
+    columns = ["search", "problems", "failed", "ungraded", "aggregation"]
+    columns += ["accuracy", "low", "high"]
     rows = [
-        [key, score.done, score.failed, *row, *spent(score, sizes)]
+        [key, score.done, score.failed, score.ungraded, *row, *spent(score, sizes)]
         for key, score in board.scores.items()
         for row in accuracies(score)
     ]
@@ -132,7 +134,8 @@ def problems_table(outcomes: Iterable[Outcome]) -> Table:
             outcome.seconds,
             outcome.repeats,
             outcome.error,
+            outcome.ungraded,
         ]
         for outcome in outcomes
     ]
-    return Table([*columns, "seconds", "repeats", "error"], rows)
+    return Table([*columns, "seconds", "repeats", "error", "ungraded"], rows)

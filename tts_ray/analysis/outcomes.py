@@ -17,6 +17,7 @@ COLUMNS = [
     "candidates.list.element.kept",
     "candidates.list.element.group",
     "candidates.list.element.correct",
+    "candidates.list.element.ungraded",
     "candidates.list.element.scores",
     "policy_usage",
     "reward_usage",
@@ -24,7 +25,7 @@ COLUMNS = [
     "seconds",
     "question_tokens",
 ]
-"""The Parquet columns an outcome is made from."""
+"""The Parquet columns an outcome is made from; those in results.schema.LATER may be missing."""
 
 
 HEADLINE = "last-vote"
@@ -34,7 +35,8 @@ HEADLINE = "last-vote"
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one (problem, search). `pool` holds its candidates in lineage order; one that
-    the search did not keep has no group there, so it has no voice."""
+    the search did not keep has no group there, so it has no voice. `ungraded` of the kept
+    ones have a grade that is not certain, since a comparison was given up (`types.Ungraded`)."""
 
     problem_id: str
     level: int | None
@@ -46,6 +48,7 @@ class Outcome:
     seconds: float
     error: str | None
     question_tokens: int = 0
+    ungraded: int = 0
 
     @classmethod
     def of(cls, record: Record) -> "Outcome":
@@ -67,6 +70,7 @@ class Outcome:
             record.seconds,
             record.error,
             record.question_tokens,
+            sum(c.kept and grade.ungraded is not None for c, grade in graded),
         )
 
     @classmethod
@@ -89,6 +93,7 @@ class Outcome:
             row["seconds"],
             row["error"],
             row["question_tokens"],
+            sum(each["kept"] and each.get("ungraded") is not None for each in candidates),
         )
 
     @property

@@ -13,6 +13,11 @@ from tts_ray.flops import CONVENTIONS, Convention
 
 SHOWN = ("majority", "last-max", "last-vote", "min-vote", "mean-vote", "prod-vote")
 
+UNGRADED_NOTE = (
+    "ungraded: problems with an answer that could not be compared within the limits of grading, "
+    "which then counts as different"
+)
+
 
 def percent(estimate: Estimate) -> str:
     """E.g. "62.5 [55.5, 69.0]", in percent."""
@@ -20,15 +25,19 @@ def percent(estimate: Estimate) -> str:
 
 
 def accuracy_table(points: Sequence[Point], title: str) -> Table:
-    """Every search at every budget: accuracy in percent with 95 % intervals, tokens, FLOPs."""
+    """Every search at every budget: accuracy in percent with 95 % intervals, tokens, FLOPs; the
+    problems whose grades are not certain, if there are any."""
     shown = [name for name in SHOWN if any(name in point.accuracy for point in points)]
-    table = Table(
-        title=title,
-        caption="accuracy in % [95 % bootstrap interval]; per problem: "
-        "tokens the policy generated, and GFLOPs by convention",
+    uncertain = any(point.ungraded for point in points)
+    caption = (
+        "accuracy in % [95 % bootstrap interval]; per problem: "
+        "tokens the policy generated, and GFLOPs by convention"
     )
+    if uncertain:
+        caption += f"\n{UNGRADED_NOTE}"
+    table = Table(title=title, caption=caption)
     table.add_column("search")
-    for column in ("N", *shown, "tokens", *CONVENTIONS):
+    for column in ("N", *shown, "tokens", *CONVENTIONS, *["ungraded"] * uncertain):
         table.add_column(column, justify="right")
     for point in points:
         table.add_row(
@@ -40,6 +49,7 @@ def accuracy_table(points: Sequence[Point], title: str) -> Table:
                 f"{point.flops[name] / 1e9:.3g}" if name in point.flops else ""
                 for name in CONVENTIONS
             ),
+            *[str(point.ungraded)] * uncertain,
         )
     return table
 

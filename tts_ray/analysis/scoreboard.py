@@ -28,6 +28,9 @@ class Score:
     levels: dict[int, Tally] = field(default_factory=dict)
     """By the dataset's level, with the headline aggregation."""
     work: Work = NO_WORK
+    ungraded: int = 0
+    """Of the problems done, those of which a kept candidate's grade is not certain: so many could
+    be scored otherwise, if no comparison had been given up."""
 
     def spend(self, outcome: Outcome) -> None:
         """Count what an attempt cost, not whether it came to something."""
@@ -42,6 +45,7 @@ class Score:
             self.failed += 1
             return
         self.done += 1
+        self.ungraded += outcome.ungraded > 0
         for aggregation in outcome.aggregations:
             is_right = outcome.right(aggregation)
             self.right[aggregation] = self.right.get(aggregation, 0) + is_right
@@ -83,6 +87,10 @@ class Scoreboard:
     @property
     def failed(self) -> int:
         return sum(score.failed for score in self.scores.values())
+
+    @property
+    def ungraded(self) -> int:
+        return sum(score.ungraded for score in self.scores.values())
 
     @property
     def work(self) -> Work:

@@ -1,9 +1,10 @@
 """One worker of the grader: `python -m tts_ray.grading.worker SECONDS MEMORY_BYTES`.
 
-Reads one JSON pair [reference, answer] a line and writes one line for it: "1" equivalent, "0" not.
-It limits itself, so that it also ends when its parent is gone: the kernel's alarm kills it when a
-comparison outlasts its seconds, even inside one long multiplication, and a closed pipe ends it.
-It imports nothing heavier than math-verify, and never the program that started it.
+Reads one JSON pair [reference, answer] a line and writes one line for it: "1" equivalent, "0" not,
+or that memory ran out. It limits itself, so that it also ends when its parent is gone: the kernel
+kills it with SIGPROF when a comparison has used its seconds of CPU time (user and system), even
+inside one long multiplication, and a closed pipe ends it. Time in which it does not run does not
+count. It imports nothing heavier than math-verify, and never the program that started it.
 """
 
 import contextlib
@@ -20,13 +21,20 @@ from typing import Any, BinaryIO
 
 READY = b"ready\n"
 EQUIVALENT = b"1\n"
+DIFFERENT = b"0\n"
+OUT_OF_MEMORY = b"out of memory\n"
+
+MAX_SECONDS = 3600.0
+"""The longest limit of one comparison, in seconds of CPU time."""
 
 
 def main() -> None:
     """Serve comparisons until the input ends. The first line written is READY or an error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    seconds, memory = float(sys.argv[1]), int(sys.argv[2])
+    # The signal of the limit must kill, whatever the parent made of it for itself.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
+    seconds, memory = limits(sys.argv[1:])
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     replies = _claim_stdout()
@@ -41,10 +49,23 @@ def main() -> None:
     replies.write(READY)
     for line in sys.stdin.buffer:
         reference, answer = json.loads(line)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        reply = EQUIVALENT if equivalent(reference, answer) else b"0\n"
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        reply = verdict(reference, answer)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         replies.write(reply)
+
+
+def limits(arguments: list[str]) -> tuple[float, int]:
+    """The seconds and bytes of the command line; SystemExit with one line if they are no limits."""
+    with contextlib.suppress(ValueError):
+        seconds, memory = arguments
+        found = float(seconds), int(memory)
+        if 0 < found[0] <= MAX_SECONDS and found[1] > 0:
+            return found
+    sys.exit(
+        f"usage: python -m tts_ray.grading.worker SECONDS MEMORY_BYTES, with 0 < SECONDS <= "
+        f"{MAX_SECONDS:g} and MEMORY_BYTES > 0, not {' '.join(arguments)!r}"
+    )
 
 
 def _claim_stdout() -> BinaryIO:
@@ -55,11 +76,19 @@ def _claim_stdout() -> BinaryIO:
     return replies
 
 
+def verdict(reference: str, answer: str) -> bytes:
+    """The line that answers a comparison."""
+    try:
+        return EQUIVALENT if equivalent(reference, answer) else DIFFERENT
+    except MemoryError:
+        return OUT_OF_MEMORY
+
+
 def equivalent(reference: str, answer: str) -> bool:
     """Whether two canonical forms are the same mathematical object; without any limit.
 
-    What the libraries raise on a model's text, running out of stack or memory included, means
-    "not equivalent".
+    What the libraries raise on a model's text, running out of stack included, means "not
+    equivalent". MemoryError is raised, where the libraries let it through.
     """
     from math_verify import verify
 
@@ -75,6 +104,8 @@ def equivalent(reference: str, answer: str) -> bool:
                 timeout_seconds=None,
             )
         )
+    except MemoryError:
+        raise
     except Exception:
         return False
 

@@ -4,11 +4,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from tts_ray.types import Candidate, Finish, Grade, Path, Problem, Record, Step, Usage
+from tts_ray.types import (
+    Candidate,
+    Finish,
+    Grade,
+    Path,
+    Problem,
+    Record,
+    Step,
+    Ungraded,
+    Usage,
+)
 
 VERSION = "2"
-LATER: frozenset[str] = frozenset()
-"""Nullable columns that files of this version may lack: they came with a later release."""
+LATER = frozenset({"ungraded"})
+"""Nullable columns that parts of this version may lack: they were added later."""
 MAY_BE_NULL = frozenset({"level", "error"})
 """The columns that a row need not have a value of."""
 
@@ -27,6 +37,7 @@ CANDIDATE = pa.struct(
         ("answer", pa.string()),
         ("group", pa.int32()),
         ("correct", pa.bool_()),
+        ("ungraded", pa.string()),
         ("scores", pa.list_(pa.float64())),
         ("steps", pa.list_(STEP)),
     ]
@@ -89,6 +100,7 @@ def to_candidate(candidate: Candidate) -> dict[str, Any]:
         "answer": grade.answer,
         "group": grade.group,
         "correct": grade.correct if candidate.grade else None,
+        "ungraded": grade.ungraded.value if grade.ungraded else None,
         "scores": list(candidate.path.scores),
         "steps": [
             {
@@ -129,5 +141,7 @@ def from_candidate(row: dict[str, Any]) -> Candidate:
     )
     grade = None
     if row["correct"] is not None:
-        grade = Grade(row["answer"], row["group"], row["correct"])
+        ungraded = row.get("ungraded")
+        known = Ungraded(ungraded) if ungraded else None
+        grade = Grade(row["answer"], row["group"], row["correct"], known)
     return Candidate(Path(steps, tuple(row["scores"]), tuple(row["lineage"])), row["kept"], grade)
