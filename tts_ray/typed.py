@@ -53,13 +53,14 @@ PHRASES = {
 }
 
 
-def typed(schema: type[T], value: Mapping[str, Any]) -> T:
-    """`value`, in plain containers, as an instance of `schema`, a dataclass.
+def typed(schema: type[T], value: Mapping[str, Any], *, more: bool = False) -> T:
+    """`value`, in plain containers, as an instance of `schema`, a dataclass. With `more`, keys that
+    the schema does not have are left out.
 
     Raises:
         ConfigError: a key is unknown or missing, or a value does not fit.
     """
-    for key, known in unknown_keys(schema, value):
+    for key, known in () if more else unknown_keys(schema, value):
         raise ConfigError(f"{short(key)} is no setting; {suggest(key.rpartition('.')[2], known)}")
     try:
         made: T = adapter(schema).validate_python(value)  # type: ignore[arg-type]

@@ -1,15 +1,13 @@
 """What run.yaml says of a run: what its records depend on, its models' sizes, its settings."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 from tts_ray.errors import ConfigError, StoreError
 from tts_ray.flops import Sizes
 from tts_ray.results.folder import Folder
 from tts_ray.typed import Text, typed
 from tts_ray.yaml_text import parse_yaml, utf8
-
-T = TypeVar("T")
 
 FILE = "run.yaml"
 
@@ -34,15 +32,13 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What run.yaml says. `identity` is whole; `of` are the parts that readers ask for."""
+    """What run.yaml says: the identity as it was written, and the parts of it that readers ask
+    for; the sizes of the models; the settings."""
 
     identity: dict[str, Any]
+    of: Identity
     sizes: Sizes
     config: dict[str, Any]
-
-    @property
-    def of(self) -> Identity:
-        return part(Identity, self.identity)
 
 
 def describe(folder: Folder) -> Description:
@@ -53,9 +49,7 @@ def describe(folder: Folder) -> Description:
     """
     found = identity_and_more(folder)
     try:
-        said = part(Description, found)
-        assert said.of
-        return said
+        return typed(Description, found | {"of": found.get("identity")}, more=True)
     except ConfigError as error:
         raise damaged(folder, error) from None
 
@@ -86,11 +80,6 @@ def identity_and_more(folder: Folder) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise damaged(folder, "it holds no keys with values")
     return found
-
-
-def part(schema: type[T], found: dict[str, Any]) -> T:
-    """What a schema asks for of a mapping that may hold more."""
-    return typed(schema, {key: found[key] for key in get_type_hints(schema) if key in found})
 
 
 def damaged(folder: Folder, why: object) -> StoreError:

@@ -184,7 +184,7 @@ def refuse_other_files(folder: Folder) -> None:
     """
     names = folder.names()
     other = [name for name in names if not OWN.fullmatch(name)]
-    if other and FILE not in names and not any(FILE in (folder / name).files() for name in other):
+    if other and FILE not in names and not runs_in(folder):
         shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise StoreError(f"{folder} holds files that are no run's ({shown}); choose another run=")
 

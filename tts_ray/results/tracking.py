@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from queue import SimpleQueue
 from threading import Thread
@@ -80,15 +81,25 @@ def tracker_of(identity: Mapping[str, Any], settings: Settings, folder: Folder) 
 
 
 def run_id(name: str, identity: Mapping[str, Any]) -> str:
-    """At most 64 characters that name a run: the end of its name, and a digest of what its
-    records depend on."""
+    """At most 64 letters, digits and . _ - that name a run: the end of its name, and a digest of
+    what its records depend on. W&B and Ray take no others."""
     digest = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:16]
-    return f"{name}-{digest}"[-64:]
+    return f"{escaped(name)[-47:].lstrip('-.')}-{digest}"
+
+
+def escaped(name: str) -> str:
+    """A name of letters, digits and . _ - alone; one that had others gets a digest of what it was,
+    so that two such names stay two."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
+    if plain == name:
+        return name
+    return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def sweep_tracker(sweep: Folder, settings: Settings, cells: Iterable[str]) -> "Tracker":
     """The W&B run that shows a sweep as a whole, beside those of its cells."""
-    return Tracker(sweep, f"{sweep.name}-sweep"[-64:], sweep.name, {"cells": [*cells]}, settings)
+    shown = f"{escaped(sweep.name)[-58:].lstrip('-.')}-sweep"
+    return Tracker(sweep, shown, sweep.name, {"cells": [*cells]}, settings)
 
 
 class Tracker:
@@ -99,7 +110,8 @@ class Tracker:
 
     Args:
         folder: the run's; offline data goes there, or beside it if that is no local folder.
-        run_id: at most 64 letters, digits and dashes.
+        run_id: at most 64 letters, digits, dots, dashes and underscores.
+        name: the run's own, which is shown as it is.
         config: the resolved configuration.
     """
 
@@ -113,26 +125,9 @@ class Tracker:
     ) -> None:
         self.folder = folder
         self.id = run_id
-        self.mode = resolve_mode(settings.mode)
-        self.arguments: dict[str, Any] = {
-            "id": run_id,
-            "name": name,
-            "config": dict(config),
-            "mode": self.mode,
-            "project": settings.project,
-            "entity": settings.entity,
-            "group": settings.group,
-            "dir": str(folder.scratch),
-            "resume": "allow" if self.mode == "online" else None,
-            "reinit": "create_new",
-            # W&B's own monitor samples the memory and load of this machine's GPUs.
-            "settings": wandb.Settings(
-                console="off",
-                silent=True,
-                init_timeout=INIT_S,
-                x_disable_stats=self.mode != "online",
-            ),
-        }
+        self.name = name
+        self.config = {**config, "run_path": str(folder)}
+        self.settings = settings
         self.problem = ""
         """Why W&B does not show the run, or not all of it."""
         self._work: SimpleQueue[Callable[[Any], None] | None] = SimpleQueue()
@@ -157,7 +152,7 @@ class Tracker:
         files = [address for address in addresses if "://" not in address]
 
         def log_files(run: Any) -> None:
-            artifact = wandb.Artifact(name, type="results")
+            artifact = wandb.Artifact(escaped(name)[-128:], type="results")
             for file in files:
                 artifact.add_file(file, policy="immutable", skip_cache=True)
             run.log_artifact(artifact)
@@ -181,26 +176,52 @@ class Tracker:
 
     def _show(self) -> None:
         """Do the work in order, in a thread of its own: the run waits for none of it."""
+        run: Any = None
         try:
             run = self._open()
-            while work := self._work.get():
-                work(run)
         except Exception as error:
-            # W&B is a view: whatever befalls it, the run goes on.
-            self.problem = f"W&B failed: {type(error).__name__}: {error}"
+            # W&B is a view: whatever goes wrong with it, the run goes on.
+            self.problem = failure(error)
+        while work := self._work.get():
+            try:
+                if run is not None:
+                    work(run)
+            except Exception as error:
+                # One row, table or file less; the rest is still shown, and the run is ended.
+                self.problem = failure(error)
 
     def _open(self) -> Any:
         self.folder.scratch.mkdir(parents=True, exist_ok=True)
+        mode = resolve_mode(self.settings.mode)
+        arguments: dict[str, Any] = {
+            "id": self.id,
+            "name": self.name[-128:],
+            "config": self.config,
+            "mode": mode,
+            "project": self.settings.project,
+            "entity": self.settings.entity,
+            "group": self.settings.group,
+            "dir": str(self.folder.scratch),
+            "resume": "allow" if mode == "online" else None,
+            "reinit": "create_new",
+            # W&B's own monitor samples the memory and load of this machine's GPUs.
+            "settings": wandb.Settings(
+                console="off",
+                silent=True,
+                init_timeout=INIT_S,
+                x_disable_stats=mode != "online",
+            ),
+        }
         try:
-            run = wandb.init(**self.arguments)
+            run = wandb.init(**arguments)
         except wandb.errors.Error as error:
-            if self.mode != "online":
+            if mode != "online":
                 raise
             why = " ".join(str(error).split())
             self.problem = f"W&B cannot be reached, so the run is logged offline: {why}"
             # W&B's service holds the id for the attempt that failed.
             apart = {"id": f"{self.id[-56:]}-offline", "mode": "offline", "resume": None}
-            run = wandb.init(**self.arguments | apart)
+            run = wandb.init(**arguments | apart)
         run.define_metric("problems_done")
         run.define_metric("*", step_metric="problems_done")
         run.define_metric("flops/*", step_metric="problems_done")
@@ -209,3 +230,8 @@ class Tracker:
         run.define_metric("curve/flops_paper")
         run.define_metric("curve/*", step_metric="curve/flops_paper")
         return run
+
+
+def failure(error: Exception) -> str:
+    """What went wrong, in one line."""
+    return f"W&B failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}"

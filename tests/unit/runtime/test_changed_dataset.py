@@ -1,0 +1,122 @@
+"""A dataset that changes between two jobs of a run: nothing that was withdrawn is counted, and no
+total exceeds the whole."""
+
+import asyncio
+import json
+from pathlib import Path as File
+
+import pytest
+
+from tts_ray.analysis.stored import stored_outcomes
+from tts_ray.config import load_config
+from tts_ray.errors import ConfigError
+from tts_ray.results.folder import folder_at
+from tts_ray.results.run_directory import records
+from tts_ray.runtime.cell import Cell
+from tts_ray.types import Candidate, Finish, Grade, Path, Record, Step, Usage
+
+CONFIGS = File(__file__).parents[3] / "configs"
+ROWS = [{"problem": f"What is {number}?", "answer": str(number)} for number in range(12)]
+
+
+@pytest.fixture
+def cell(tmp_path):
+    """Opens the run on a dataset of these rows."""
+
+    def opened(rows, *more):
+        file = tmp_path / "problems.jsonl"
+        file.write_text("\n".join(map(json.dumps, rows)))
+        dataset = {"dataset": {"name": "d", "path": str(file)}}
+        config = load_config(
+            [
+                *("policy=scripted", "prm=scripted", dataset, "search.name=best_of_n"),
+                *("search.n=4", f"run={tmp_path / 'run'}", "wandb.mode=disabled", *more),
+            ],
+            CONFIGS,
+        )
+        return Cell(config)
+
+    return opened
+
+
+def do_all(cell):
+    """Store a right answer to every problem that is left; how many there were."""
+    with cell:
+        for trial in cell.trials:
+            step = Step(f"\\boxed{{{trial.problem.answer}}}", (1,), Finish.EOS, 0.0)
+            path = Path((step,), (0.5,), (0,))
+            grade = Grade(trial.problem.answer, 0, True)
+            record = Record(
+                trial.problem,
+                trial.search.key,
+                0,
+                (Candidate(path, True, grade),),
+                *(Usage(generated_tokens=1), Usage()),
+                *(0, 0.1),
+            )
+            asyncio.run(cell.directory.append(record))
+        return len(cell.trials)
+
+
+def counted(cell):
+    """Problems in the report, and done and total of the next job."""
+    with cell:
+        return (
+            len(stored_outcomes(folder_at(cell.config.run))),
+            cell.board.done,
+            cell.board.total,
+        )
+
+
+def test_what_was_added_is_done(cell):
+    assert do_all(cell(ROWS[:8])) == 8
+    assert do_all(cell(ROWS)) == 4
+    assert counted(cell(ROWS)) == (12, 12, 12)
+
+
+def test_another_order_is_the_same_dataset(cell):
+    do_all(cell(ROWS))
+    assert do_all(cell(ROWS[::-1])) == 0
+
+
+def test_what_was_taken_away_needs_a_decision(cell):
+    do_all(cell(ROWS))
+    with pytest.raises(ConfigError, match=r"4 were taken away .* 0 were given another") as refused:
+        counted(cell(ROWS[:8]))
+    assert "dataset.changed=drop" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_results_of_what_was_taken_away_are_dropped_or_kept_and_that_is_remembered(cell):
+    do_all(cell(ROWS))
+    assert counted(cell(ROWS[:8], "dataset.changed=drop")) == (8, 8, 8)
+    assert counted(cell(ROWS[:8])) == (8, 8, 8)
+    assert counted(cell(ROWS[:6], "dataset.changed=keep")) == (8, 8, 8)
+    assert counted(cell(ROWS)) == (12, 12, 12)
+
+
+@pytest.mark.parametrize("changed", ["keep", "drop"])
+def test_an_answer_that_was_corrected_is_never_scored_again_and_the_problem_is_done_anew(
+    cell, changed
+):
+    do_all(cell(ROWS))
+    corrected = [{**ROWS[0], "answer": "17"}, *ROWS[1:]]
+    with pytest.raises(ConfigError, match=r"0 were taken away and 1 was given another answer"):
+        counted(cell(corrected))
+    assert do_all(cell(corrected, f"dataset.changed={changed}")) == 1
+    assert counted(cell(corrected)) == (12, 12, 12)
+    stored = {
+        r.problem.question: r.problem.answer for r in records(folder_at(cell(ROWS).config.run))
+    }
+    assert stored["What is 0?"] == "17"
+    assert len(stored) == 12
+
+
+def test_a_problem_list_that_is_damaged_is_one_line(cell):
+    do_all(cell(ROWS))
+    run = File(cell(ROWS).config.run)
+    for content in (b"", b"[1]", b'{"problems": 5}', b"\xff\xfe", b"[" * 10_000):
+        (run / "problems.json").write_bytes(content)
+        with pytest.raises(Exception, match=r"problems\.json is damaged") as refused:
+            counted(cell(ROWS))
+        assert "\n" not in str(refused.value)
