@@ -5,6 +5,7 @@ needs (memory.py) and the work a token costs (flops.py). Decoders of the Llama a
 or with a mixture of experts; anything else is refused rather than estimated.
 """
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -21,6 +22,12 @@ FAMILIES = {
     "qwen3_moe": (False, True),
 }
 """model_type -> (the query, key and value have a bias, queries and keys are normalised)."""
+LARGEST = 1 << 24
+"""More than any model has of anything that is counted here, its vocabulary and context included."""
+
+
+class UnknownKindError(ConfigError):
+    """A kind of model whose size is not known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +61,39 @@ class Dimensions:
         """The dimensions of a model from its config.json.
 
         Raises:
-            ConfigError: the architecture is not known here, or a key is missing.
+            UnknownKindError: the kind of model is not known here.
+            ConfigError: a key is missing, or its value cannot be one.
         """
-        kind = config.get("model_type")
-        mixed = config.get("mlp_only_layers") or config.get("decoder_sparse_step", 1) != 1
-        if kind not in FAMILIES or mixed:
+        biased, normalised = FAMILIES[kind_of(config)]
+        hidden, heads = whole(config, "hidden_size"), whole(config, "num_attention_heads")
+        width = whole(config, "intermediate_size")
+        experts = whole(config, "num_local_experts", 0, least=0)
+        experts = experts or whole(config, "num_experts", 0, least=0)
+        found = cls(
+            layers=whole(config, "num_hidden_layers"),
+            hidden=hidden,
+            heads=heads,
+            kv_heads=whole(config, "num_key_value_heads", heads),
+            head_size=whole(config, "head_dim", hidden // heads),
+            width=width,
+            vocabulary=whole(config, "vocab_size"),
+            head=head_parameters(config),
+            tied=is_causal(config) and flag(config, "tie_word_embeddings", False),
+            biased=flag(config, "attention_bias", biased),
+            normalised=normalised,
+            experts=experts,
+            active_experts=whole(config, "num_experts_per_tok") if experts else 0,
+            expert_width=whole(config, "moe_intermediate_size", width) if experts else 0,
+            shared_width=whole(config, "shared_expert_intermediate_size", 0, least=0),
+        )
+        even = config.get("head_dim") is not None or hidden % heads == 0
+        if not even or heads % found.kv_heads or found.active_experts > experts:
             raise ConfigError(
-                f"the size of a model of type {kind!r}{', dense in part,' if mixed else ''} is not "
-                f"known; known types: {', '.join(FAMILIES)}"
+                f"the model's config contradicts itself: hidden_size={hidden}, "
+                f"num_attention_heads={heads}, num_key_value_heads={found.kv_heads}, "
+                f"{experts} experts, num_experts_per_tok={found.active_experts}"
             )
-        try:
-            hidden, heads = config["hidden_size"], config["num_attention_heads"]
-            biased, normalised = FAMILIES[kind]
-            experts = config.get("num_local_experts") or config.get("num_experts") or 0
-            return cls(
-                layers=config["num_hidden_layers"],
-                hidden=hidden,
-                heads=heads,
-                kv_heads=config.get("num_key_value_heads") or heads,
-                head_size=config.get("head_dim") or hidden // heads,
-                width=config["intermediate_size"],
-                vocabulary=config["vocab_size"],
-                head=head_parameters(config),
-                tied=is_causal(config) and bool(config.get("tie_word_embeddings")),
-                biased=bool(config.get("attention_bias", biased)),
-                normalised=normalised,
-                experts=experts,
-                active_experts=config["num_experts_per_tok"] if experts else 0,
-                expert_width=(config.get("moe_intermediate_size") or config["intermediate_size"])
-                if experts
-                else 0,
-                shared_width=config.get("shared_expert_intermediate_size") or 0,
-            )
-        except KeyError as error:
-            raise ConfigError(f"the model's config has no {error.args[0]!r}") from None
+        return found
 
     @property
     def attention(self) -> int:
@@ -130,12 +136,75 @@ class Dimensions:
         return 2 * self.layers * self.kv_heads * self.head_size
 
 
+def kind_of(config: Mapping[str, Any]) -> str:
+    """The kind of model, one of FAMILIES.
+
+    Raises:
+        UnknownKindError: it is none of them, or its layers are of two sorts.
+        ConfigError: the keys that say so have values that cannot be.
+    """
+    kind, dense = config.get("model_type"), config.get("mlp_only_layers")
+    if kind is not None and not isinstance(kind, str):
+        raise wrong("model_type", kind, "a text")
+    if dense is not None and not isinstance(dense, list | tuple):
+        raise wrong("mlp_only_layers", dense, "a list")
+    mixed = dense or whole(config, "decoder_sparse_step", 1) != 1
+    if kind not in FAMILIES or mixed:
+        raise UnknownKindError(
+            f"the size of a model of type {reprlib.repr(kind)}{', dense in part,' if mixed else ''}"
+            f" is not known; known types: {', '.join(FAMILIES)}"
+        )
+    return kind
+
+
+def whole(
+    config: Mapping[str, Any], key: str, default: int | None = None, *, least: int = 1
+) -> int:
+    """The whole number at `key`; where there is none or null, the default, if there is one.
+
+    Raises:
+        ConfigError: there is none, or it is not in least..LARGEST.
+    """
+    value = config.get(key)
+    if value is None and default is not None:
+        return default
+    if key not in config:
+        raise ConfigError(f"the model's config has no {key!r}")
+    if type(value) is not int or not least <= value <= LARGEST:
+        raise wrong(key, value, f"a whole number from {least} to {LARGEST}")
+    return value
+
+
+def flag(config: Mapping[str, Any], key: str, default: bool) -> bool:
+    """The truth at `key`. Raises ConfigError if it is something else."""
+    value = config.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise wrong(key, value, "true or false")
+    return default if value is None else value
+
+
+def wrong(key: str, value: Any, wanted: str) -> ConfigError:
+    """The error that says which value of a config cannot be."""
+    return ConfigError(f"the model's config has {key}={reprlib.repr(value)}; it must be {wanted}")
+
+
+def context_length(config: Mapping[str, Any]) -> int | None:
+    """The longest sequence that a model is made for, in tokens; None if its config does not say.
+
+    Raises:
+        ConfigError: what it says cannot be.
+    """
+    return whole(config, "max_position_embeddings", 0) or None
+
+
 def architecture(config: Mapping[str, Any]) -> str:
     """The class that the config names. Raises ConfigError if it names none."""
     names = config.get("architectures")
-    if not names:
+    if not names and names in (None, [], ()):
         raise ConfigError("the model's config names no architecture")
-    return str(names[0])
+    if not isinstance(names, list | tuple) or not isinstance(names[0], str) or not names[0]:
+        raise wrong("architectures", names, "a list of the names of classes")
+    return names[0]
 
 
 def is_causal(config: Mapping[str, Any]) -> bool:
@@ -145,11 +214,14 @@ def is_causal(config: Mapping[str, Any]) -> bool:
 
 def head_parameters(config: Mapping[str, Any]) -> int:
     """Parameters between the last hidden state and the output, of each kind of model used here."""
-    name, hidden = architecture(config), int(config["hidden_size"])
+    name, hidden = architecture(config), whole(config, "hidden_size")
     if name.endswith("ForProcessRewardModel"):
         return hidden * hidden + hidden + 2 * hidden + 2
     if name.endswith("ForPrmModel"):
         return hidden + 1
     if name.endswith("ForSequenceClassification"):
-        return hidden * len(config.get("id2label") or [0])
-    return hidden * int(config["vocab_size"])
+        labels = config.get("id2label")
+        if labels is not None and not isinstance(labels, Mapping | list | tuple):
+            raise wrong("id2label", labels, "an object of labels")
+        return hidden * len(labels or [0])
+    return hidden * whole(config, "vocab_size")

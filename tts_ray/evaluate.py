@@ -19,6 +19,11 @@ from tts_ray.types import Candidate, Path, Problem, Record, Sampling
 
 log = logging.getLogger(__name__)
 
+NOTHING = (
+    "no token was generated: the question leaves no room in the policy's context "
+    "(policy.max_model_len), or the policy's checkpoint is broken"
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
@@ -69,7 +74,8 @@ async def evaluate(
 
 
 async def solve(trial: Trial, engines: Engines) -> Record:
-    """Run one search on one problem. An engine failure becomes the record's `error`."""
+    """Run one search on one problem. An engine failure becomes the record's `error`, and so does a
+    search without a single token: its answers would only look wrong."""
     problem, search = trial.problem, trial.search
     started = time.perf_counter()
     rewards = engines.rewards if search.uses_reward else None
@@ -78,6 +84,8 @@ async def solve(trial: Trial, engines: Engines) -> Record:
     error = None
     try:
         kept = await search(tree)
+        if not tree.ledger.policy_usage.generated_tokens:
+            raise EngineError(NOTHING)
     except EngineError as failure:
         error = f"{type(failure).__name__}: {failure}"
         log.warning("%s failed on problem %s: %s", search.key, problem.id, error)

@@ -11,6 +11,7 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from tests.ray.test_job import ENVIRONMENT, ROOT
+from tts_ray import pocket
 from tts_ray.config import load_config
 from tts_ray.runtime import doctor
 from tts_ray.runtime.local_ray import NO_RAY_METRICS
@@ -74,6 +75,17 @@ def test_a_checkpoint_that_lacks_a_file_is_no_checkpoint(tmp_path):
 def test_a_checkpoint_whose_index_is_cut_short_is_no_checkpoint(tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "mod')
     assert "not a whole index" in lacks(str(tmp_path), None, fetch=False)
+
+
+def test_a_checkpoint_that_would_load_to_nothing_good_is_named(tmp_path):
+    checkpoint = shutil.copytree(pocket.weights("pocket-xs"), tmp_path / "model")
+    assert lacks(str(checkpoint), None, fetch=False) == ""
+    (checkpoint / "tokenizer.json").rename(checkpoint / "kept.json")
+    assert "vocabulary" in lacks(str(checkpoint), None, fetch=False)
+    (checkpoint / "kept.json").rename(checkpoint / "tokenizer.json")
+    with open(checkpoint / "model.safetensors", "r+b") as weights:
+        weights.truncate(100_000)
+    assert "its header says" in lacks(str(checkpoint), None, fetch=False)
 
 
 def test_too_many_replicas_are_refused_with_how_many_fit(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import ray
 
 from tests.ray.evaluation import PROBLEMS, SEARCHES, TINY, candidates, run
+from tts_ray import pocket
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EngineError, PlacementError
@@ -83,9 +84,14 @@ def test_what_is_not_free_by_the_deadline_is_refused_and_given_back():
 def test_an_engine_that_cannot_load_is_an_error_that_says_why():
     from tts_ray.engines.spec import PolicySpec
 
-    spec = PolicySpec(model="no/such/folder", prompt="qwen", device="cpu")
-    with pytest.raises(EngineError, match="failed to load"):
+    model = str(pocket.weights("pocket-xs"))
+    spec = PolicySpec(model=model, prompt="lama", device="cpu")
+    with pytest.raises(EngineError) as refused:
         run(Fleet(spec, **TINY), None)
+    assert str(refused.value) == (
+        "an engine failed to load: the engine's actor is gone: ConfigError: unknown prompt family "
+        "'lama'; choose from llama3, qwen, r1"
+    )
 
 
 def test_models_that_come_again_stay_loaded_and_others_take_their_seats():

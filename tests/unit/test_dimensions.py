@@ -10,7 +10,7 @@ from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from tts_ray import pocket
-from tts_ray.dimensions import Dimensions
+from tts_ray.dimensions import Dimensions, UnknownKindError, context_length
 from tts_ray.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -107,3 +107,85 @@ def test_a_missing_key_is_named():
     del config["num_hidden_layers"]
     with pytest.raises(ConfigError, match="num_hidden_layers"):
         Dimensions.of(config)
+
+
+NUMBERS = ["hidden_size", "intermediate_size", "num_hidden_layers", "vocab_size", "head_dim"]
+NUMBERS += ["num_attention_heads", "num_key_value_heads", "decoder_sparse_step"]
+NUMBERS += ["num_experts_per_tok", "moe_intermediate_size", "shared_expert_intermediate_size"]
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize("value", [-1, "abc", "64", 64.0, float("nan"), True, [64], {}, 10**30])
+def test_a_number_that_cannot_be_is_refused_with_its_key_and_value(key, value):
+    config = made("qwen2_moe")[1] | {"head_dim": 16} | {key: value}
+    with pytest.raises(ConfigError) as refused:
+        Dimensions.of(config)
+    line = str(refused.value)
+    assert line.startswith(f"the model's config has {key}=")
+    assert line.isprintable()
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize("key", [key for key in NUMBERS if not key.startswith("shared")])
+def test_nothing_of_a_model_is_zero(key):
+    with pytest.raises(ConfigError, match=f"{key}=0; it must be a whole number from 1"):
+        Dimensions.of(made("qwen2_moe")[1] | {key: 0})
+
+
+@pytest.mark.parametrize(
+    "key", ["hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size"]
+)
+def test_a_number_that_is_null_is_named_where_there_is_no_other(key):
+    with pytest.raises(ConfigError, match=f"{key}=None"):
+        Dimensions.of(made("qwen2")[1] | {key: None})
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("model_type", [5, ["qwen2"], {}, True]),
+        ("architectures", [5, "Qwen2ForCausalLM", [5], [None], [""], {"a": 1}, True]),
+        ("tie_word_embeddings", [1, "true", []]),
+        ("attention_bias", [0, "no"]),
+        ("mlp_only_layers", [5, "x", {}]),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_with_its_key(key, values):
+    for value in values:
+        with pytest.raises(ConfigError, match=f"has {key}="):
+            Dimensions.of(made("qwen2")[1] | {key: value})
+
+
+def test_labels_that_are_none_are_refused():
+    config = made("llama", AutoModelForSequenceClassification, num_labels=3)[1]
+    with pytest.raises(ConfigError, match="id2label=5"):
+        Dimensions.of(config | {"id2label": 5})
+
+
+@pytest.mark.parametrize(
+    "change", [{"num_attention_heads": 3}, {"num_key_value_heads": 3}, {"num_key_value_heads": 8}]
+)
+def test_numbers_that_contradict_each_other_are_refused(change):
+    with pytest.raises(ConfigError, match="contradicts itself"):
+        Dimensions.of(made("qwen2")[1] | change)
+
+
+def test_more_experts_cannot_be_active_than_there_are():
+    with pytest.raises(ConfigError, match="contradicts itself"):
+        Dimensions.of(made("qwen3_moe")[1] | {"num_experts_per_tok": 9})
+
+
+def test_only_an_unknown_kind_may_be_estimated():
+    with pytest.raises(UnknownKindError):
+        Dimensions.of({"model_type": "deepseek_v3", "hidden_size": "abc"})
+    with pytest.raises(ConfigError) as refused:
+        Dimensions.of({"model_type": "qwen2", "hidden_size": "abc"})
+    assert not isinstance(refused.value, UnknownKindError)
+
+
+def test_a_context_is_as_long_as_the_config_says():
+    assert context_length({"max_position_embeddings": 4096}) == 4096
+    assert context_length({}) is None
+    for value in (0, "4096", 4096.0, 10**9):
+        with pytest.raises(ConfigError, match="max_position_embeddings="):
+            context_length({"max_position_embeddings": value})

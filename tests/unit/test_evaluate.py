@@ -8,7 +8,7 @@ from tts_ray.errors import StoreError
 from tts_ray.evaluate import Engines, Trial, evaluate
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.search.registry import make_search
-from tts_ray.types import Problem, Sampling
+from tts_ray.types import Finish, Problem, Sampling, Step, Usage
 
 PROBLEMS = [Problem.of(f"What is {i}?", str(i)) for i in range(6)]
 SEARCHES = [make_search("best_of_n", {"n": 8}), make_search("beam_search", {"n": 8})]
@@ -88,3 +88,18 @@ def test_kept_answers_are_marked_among_all_candidates_that_ended():
     beam = [r for r in records_of([ScriptedPolicy()], [ScriptedReward()]) if "beam" in r.search]
     assert all(sum(candidate.kept for candidate in record.candidates) == 2 for record in beam)
     assert all(len(record.candidates) == 8 for record in beam)
+
+
+def test_a_search_in_which_nothing_was_generated_has_failed():
+    class Silent(ScriptedPolicy):
+        async def propose(self, problem, paths, *args, **kwargs):
+            if problem.question != "What is 3?":
+                return await super().propose(problem, paths, *args, **kwargs)
+            return [(Step("", (), Finish.LENGTH, 0.0),) for _ in paths], Usage(calls=1)
+
+    records = records_of([Silent()], [ScriptedReward()])
+    failed = [record for record in records if record.error]
+    assert {record.problem.question for record in failed} == {"What is 3?"}
+    assert len(failed) == 2
+    assert all("no token was generated" in record.error for record in failed)
+    assert all(record.policy_usage.generated_tokens for record in records if not record.error)

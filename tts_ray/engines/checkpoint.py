@@ -1,17 +1,24 @@
 """Where a checkpoint lies and what its config.json says, without loading it."""
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download, try_to_load_from_cache
+from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from tts_ray import pocket
-from tts_ray.dimensions import Dimensions
+from tts_ray.dimensions import Dimensions, UnknownKindError
+from tts_ray.engines.foreign import called, refused
+from tts_ray.engines.json_object import json_object
+from tts_ray.engines.weights import refuse_broken_weights
 from tts_ray.errors import ConfigError
 from tts_ray.flops import ModelSize
+from tts_ray.text import one_line
+
+SCRIPTED = "scripted"
+"""The model that is none: its engines are scripted, and have no checkpoint."""
 
 
 def locate(model: str) -> str:
@@ -26,7 +33,7 @@ def locate(model: str) -> str:
     try:
         return str(pocket.weights(name))
     except ValueError as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(one_line(error)) from None
 
 
 OTHER_FORMS = ["original/*", "onnx/*", "*.gguf", "*.h5", "*.msgpack", "*.pth", "*.onnx"]
@@ -34,58 +41,75 @@ OTHER_FORMS = ["original/*", "onnx/*", "*.gguf", "*.h5", "*.msgpack", "*.pth", "
 
 
 def complete_checkpoint(model: str, revision: str | None, *, fetch: bool) -> Path:
-    """The folder of a checkpoint on this machine, whose files are all there and readable. With
-    `fetch`, a hub id is downloaded first, as far as it is not here.
+    """The folder of a checkpoint on this machine, whose weights are all there and whole, beside a
+    config.json. With `fetch`, a hub id is downloaded first, as far as it is not here.
 
     Raises:
-        ConfigError: what is missing.
+        ConfigError: what is missing or damaged.
     """
-    folder = Path(locate(model))
-    if not folder.is_dir():
-        try:
-            folder = Path(
-                snapshot_download(
-                    model,
-                    revision=revision,
-                    local_files_only=not fetch,
-                    ignore_patterns=OTHER_FORMS,
-                )
-            )
-        except (HfHubHTTPError, HFValidationError, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ConfigError(
-                f"{model} cannot be fetched: {reason}"
-                if fetch
-                else f"{model} is no folder here and not in the hub's cache"
-            ) from None
-    index = next(iter(sorted(folder.glob("*.index.json"))), None)
-    weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
-    if index:
-        try:
-            listed = {*json.loads(index.read_text())["weight_map"].values()}
-        except (OSError, ValueError, KeyError):
-            raise ConfigError(f"{model}: not a whole index of the weights: {index}") from None
-        weights = [folder / name for name in listed]
-    if not weights:
-        raise ConfigError(f"{folder} holds no weights (*.safetensors or *.bin)")
-    for file in (folder / "config.json", *weights):
-        try:
-            with open(file, "rb") as opened:
-                opened.read(8)
-        except OSError as error:
-            raise ConfigError(f"{model}: {error.strerror}: {file}") from None
+    refuse_missing_folder(model, revision)
+    is_folder = os.path.isdir(locate(model))
+    folder = fetched(model, revision) if fetch and not is_folder else here(model, revision)
+    if folder is None:
+        raise ConfigError(f"{one_line(model)} is no folder here and not in the hub's cache")
+    refuse_broken_weights(folder)
+    json_object(folder / "config.json")
     return folder
+
+
+def here(model: str, revision: str | None) -> Path | None:
+    """The folder of a model, or what the hub's cache has of it, which may be a part; None if that
+    is nothing. Never touches the network."""
+    located = locate(model)
+    if os.path.isdir(located):
+        return Path(located)
+    try:
+        return Path(snapshot_download(located, revision=revision, local_files_only=True))
+    except (HFValidationError, OSError, ValueError):
+        return None
+
+
+def fetched(model: str, revision: str | None) -> Path:
+    """The snapshot of a hub id, downloaded as far as it is not here.
+
+    Raises:
+        ConfigError: it cannot be.
+    """
+    try:
+        return Path(snapshot_download(model, revision=revision, ignore_patterns=OTHER_FORMS))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = one_line(str(error).partition("\n")[0])
+        raise ConfigError(f"{one_line(model)} cannot be fetched: {reason}") from None
+
+
+def refuse_missing_folder(model: str, revision: str | None) -> None:
+    """Raises ConfigError if a model can only be meant as a folder, and is none: it is an absolute
+    path or begins with . or ~, or the folder that would hold it is here, and the hub's cache has
+    nothing of that name."""
+    located = locate(model)
+    beside = os.path.isdir(os.path.dirname(located)) and here(model, revision) is None
+    if os.path.isdir(located) or not (located[:1] in {"/", ".", "~"} or beside):
+        return
+    there = os.path.exists(located)
+    found = "is a file, not a folder" if there else "is no folder with a config.json here"
+    home = " (~ is not expanded)" if located[:1] == "~" else ""
+    raise ConfigError(f"{one_line(model)} {found}{home}; give the folder of a checkpoint")
 
 
 def model_size(
     model: str, revision: str | None, known: Mapping[str, Any], nominal: float
 ) -> ModelSize:
-    """The size of a model, with its dimensions where they can be read and are of a known kind."""
+    """The size of a model, with its dimensions where they can be read and are of a known kind.
+
+    Raises:
+        ConfigError: its config.json is broken.
+    """
     config = own_config(locate(model), revision, known)
-    try:
-        return ModelSize(nominal, Dimensions.of(config) if config else None)
-    except ConfigError:
-        return ModelSize(nominal)
+    with called(one_line(model)):
+        try:
+            return ModelSize(nominal, Dimensions.of(config) if config else None)
+        except UnknownKindError:
+            return ModelSize(nominal)
 
 
 def own_config(model: str, revision: str | None, known: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -93,17 +117,35 @@ def own_config(model: str, revision: str | None, known: Mapping[str, Any]) -> Ma
     which may be empty. Never touches the network.
 
     Raises:
-        ConfigError: `model` is neither a folder nor the form of a hub id.
+        ConfigError: `model` is neither a folder with a config.json nor the form of a hub id, or the
+            file does not hold an object.
     """
-    file: Any = Path(model) / "config.json"
-    if not file.is_file():
-        try:
-            file = try_to_load_from_cache(model, "config.json", revision=revision)
-        except HFValidationError:
-            raise ConfigError(
-                f"model {model!r} is no folder with a config.json, and no hub id"
-            ) from None
-    if isinstance(file, str | Path):
-        found: Mapping[str, Any] = json.loads(Path(file).read_text())
-        return found
-    return known
+    if model == SCRIPTED:
+        return known
+    refuse_missing_folder(model, revision)
+    if os.path.isdir(model):
+        return json_object(Path(model) / "config.json")
+    try:
+        file = try_to_load_from_cache(model, "config.json", revision=revision)
+    except (HFValidationError, OSError, ValueError) as error:
+        raise ConfigError(
+            f"model {one_line(model)!r} is no folder with a config.json, and no hub id "
+            f"({one_line(error)})"
+        ) from None
+    return json_object(Path(file)) if isinstance(file, str) else known
+
+
+def fetched_config(
+    model: str, revision: str | None, name: str, *, local: bool = False
+) -> Mapping[str, Any]:
+    """The config.json of a folder or hub id, which is fetched as far as it is not here; not so with
+    `local`. `name` is what messages call the model.
+
+    Raises:
+        ConfigError: it cannot be had, or does not hold an object.
+    """
+    if os.path.isdir(model):
+        return json_object(Path(model) / "config.json")
+    with refused(f"{name} cannot be read", "give a folder, or a hub id that can be reached"):
+        file = hf_hub_download(model, "config.json", revision=revision, local_files_only=local)
+    return json_object(Path(file))

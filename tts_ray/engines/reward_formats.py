@@ -6,14 +6,21 @@ incremental: a new step costs its own tokens against a cached prefix. An outcome
 its score behind the end of the answer, which is no part of that prefix.
 """
 
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
-
-from tts_ray.engines.prompts import DATE, prompt_family
+from tts_ray.dimensions import architecture
+from tts_ray.engines.checkpoint import fetched_config
+from tts_ray.engines.foreign import called, refused
+from tts_ray.engines.prompts import chat, prompt_family, template_ids
+from tts_ray.engines.tokenizers import WHOLE, usable_tokenizer
 from tts_ray.errors import ConfigError
+from tts_ray.text import one_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 class RewardFormat(ABC):
@@ -29,7 +36,7 @@ class RewardFormat(ABC):
     nested: ClassVar[bool]
     """Whether the ids of a step begin with those of the steps before it."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self.tokenizer = tokenizer
 
     @classmethod
@@ -59,7 +66,9 @@ class RewardFormat(ABC):
     def encode(self, text: str) -> list[int]:
         """Token ids of plain text; a special token spelled out in it stays plain text."""
         return list(
-            self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            self.tokenizer(
+                text, add_special_tokens=False, split_special_tokens=True, verbose=False
+            )["input_ids"]
         )
 
     def encode_after(self, before: str, text: str) -> list[int]:
@@ -81,18 +90,26 @@ class RewardFormat(ABC):
 
     def chat(self, messages: Sequence[dict[str, str]], open_turn: bool) -> str:
         """The text of a chat by the checkpoint's own template, with a fixed date."""
-        return str(
-            self.tokenizer.apply_chat_template(
-                list(messages),
-                tokenize=False,
-                add_generation_prompt=open_turn,
-                date_string=DATE,
-            )
-        )
+        return chat(self.tokenizer, messages, open_turn=open_turn)
 
     def special(self, text: str) -> list[int]:
         """Token ids of a template's own text, in which special tokens are themselves."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return template_ids(self.tokenizer, text)
+
+
+def around(text: str, word: str) -> tuple[str, str]:
+    """What a chat's text has before and behind a word.
+
+    Raises:
+        ConfigError: the word is not in it exactly once.
+    """
+    before, found, after = text.partition(word)
+    if not found or word in after:
+        raise ConfigError(
+            f"this tokenizer's chat template writes a turn {text.count(word)} times, not once; "
+            f"choose the prm.format that is made for it, or correct chat_template.jinja"
+        )
+    return before, after
 
 
 class Stepwise(RewardFormat):
@@ -122,7 +139,7 @@ class QwenMathPrm(Stepwise):
 
     architectures = frozenset({"Qwen2ForProcessRewardModel"})
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         super().__init__(tokenizer)
         self.tag = self.token("<extra_0>")
 
@@ -143,7 +160,7 @@ class TokenPair(Stepwise):
     good: ClassVar[str]
     bad: ClassVar[str]
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         super().__init__(tokenizer)
         self.token(self.good)
         self.token(self.bad)
@@ -164,7 +181,7 @@ class MathShepherd(TokenPair):
     good, bad = "▁+", "▁-"
     tag = " ки"
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         super().__init__(tokenizer)
         self.token("▁ки")
 
@@ -185,15 +202,15 @@ class RlhflowPrm(TokenPair):
     architectures = frozenset({"LlamaForCausalLM"})
     good, bad = "+", "-"
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         super().__init__(tokenizer)
         turns = [
             {"role": "user", "content": "QUESTION"},
             {"role": "assistant", "content": self.good},
             {"role": "user", "content": "STEP"},
         ]
-        start, rest = self.chat(turns, open_turn=True).split("QUESTION")
-        between, end = rest.split("STEP")
+        start, rest = around(self.chat(turns, open_turn=True), "QUESTION")
+        between, end = around(rest, "STEP")
         if not between.startswith(end):
             raise ConfigError("this tokenizer's chat template writes turns in no common form")
         self.start = self.special(start)
@@ -215,7 +232,7 @@ class SkyworkPrm(Stepwise):
 
     architectures = frozenset({"Qwen2ForPrmModel"})
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         super().__init__(tokenizer)
         self.line_end = self.encode("\n")
 
@@ -237,14 +254,14 @@ class Outcome(RewardFormat):
         f"{family}ForSequenceClassification" for family in ("Llama", "Qwen2", "Qwen3", "Mistral")
     )
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         super().__init__(tokenizer)
         turns = [
             {"role": "user", "content": "QUESTION"},
             {"role": "assistant", "content": "ANSWER"},
         ]
-        self.start, rest = self.chat(turns, open_turn=False).split("QUESTION")
-        between, end = rest.split("ANSWER")
+        self.start, rest = around(self.chat(turns, open_turn=False), "QUESTION")
+        between, end = around(rest, "ANSWER")
         self.between = self.special(between)
         self.end = self.special(end)
 
@@ -275,29 +292,33 @@ def reward_format(name: str) -> type[RewardFormat]:
         ConfigError: there is no such format.
     """
     if name not in FORMATS:
-        raise ConfigError(f"unknown PRM format {name!r}; choose from {', '.join(FORMATS)}")
+        raise ConfigError(
+            f"unknown PRM format {reprlib.repr(name)}; choose from {', '.join(FORMATS)}"
+        )
     return FORMATS[name]
 
 
-def paired(name: str, model: str, revision: str | None) -> tuple[RewardFormat, dict[str, Any]]:
+def paired(
+    name: str, model: str, revision: str | None, *, local: bool = False
+) -> tuple[RewardFormat, dict[str, Any]]:
     """The format `name` on the tokenizer of a checkpoint, and the checkpoint's overrides for vLLM.
 
-    Reads the checkpoint's configuration and tokenizer, not its weights.
+    Reads the checkpoint's configuration and tokenizer, not its weights; those of a hub id are
+    fetched, or with `local` taken from the cache alone.
 
     Raises:
         ConfigError: the checkpoint cannot be read, or is not what the format is for.
     """
     kind = reward_format(name)
-    try:
-        config = AutoConfig.from_pretrained(model, revision=revision)
-        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"prm.model={model} cannot be read: {reason}") from None
-    architecture = (config.architectures or ["model without an architecture"])[0]
-    if architecture not in kind.architectures:
+    prm = f"prm.model={one_line(model)}"
+    config = fetched_config(model, revision, prm, local=local)
+    with called(prm):
+        found = architecture(config)
+    if found not in kind.architectures:
         raise ConfigError(
-            f"prm.format={name} needs a checkpoint of "
-            f"{' or '.join(sorted(kind.architectures))}, but {model} is a {architecture}"
+            f"prm.format={name} needs a checkpoint of {' or '.join(sorted(kind.architectures))}, "
+            f"but {one_line(model)} is a {one_line(found)}"
         )
-    return kind(tokenizer), kind.overrides(architecture)
+    tokenizer = usable_tokenizer(model, revision, prm, local=local)
+    with refused(f"the tokenizer of {prm} does not work with prm.format={name}", WHOLE):
+        return kind(tokenizer), kind.overrides(found)

@@ -22,7 +22,9 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.llm_engine import LLMEngine
 
+from tts_ray.engines.core_log import core_error, log_size
 from tts_ray.errors import EngineDied, EngineError
+from tts_ray.text import one_line
 
 Params: TypeAlias = SamplingParams | PoolingParams
 
@@ -69,7 +71,12 @@ class ProcessClient(Client):
 
     @classmethod
     def load(cls, args: AsyncEngineArgs) -> Self:
-        return cls(AsyncLLM.from_engine_args(args))
+        begin = log_size()
+        try:
+            return cls(AsyncLLM.from_engine_args(args))
+        except RuntimeError as error:
+            why = core_error(begin) or one_line(error)
+            raise EngineError(f"vLLM's engine core failed to start: {why}") from error
 
     async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
         call = self.engine.generate if isinstance(params, SamplingParams) else self.engine.encode

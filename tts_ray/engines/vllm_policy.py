@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from transformers import AutoTokenizer
-
 from tts_ray.concurrency import together
 from tts_ray.engines.prompts import prompt_family
 from tts_ray.engines.spec import PolicySpec
 from tts_ray.engines.steps import cut
+from tts_ray.engines.tokenizers import usable_tokenizer
 from tts_ray.engines.vllm_client import Answer
 from tts_ray.engines.vllm_compat import Vllm, engine_args
 from tts_ray.errors import EngineError
@@ -31,7 +30,7 @@ class VllmPolicy(Policy):
 
     def __init__(self, spec: PolicySpec) -> None:
         self.separator = spec.separator
-        self.tokenizer = AutoTokenizer.from_pretrained(spec.model, revision=spec.revision)
+        self.tokenizer = usable_tokenizer(spec.model, spec.revision, f"policy.model={spec.model}")
         family = prompt_family(spec.prompt)
         self.prompt = lru_cache(PROMPTS_KEPT)(
             lambda question: tuple(family.render(self.tokenizer, question))

@@ -19,6 +19,7 @@ from tts_ray.engines.spec import Capacity
 from tts_ray.errors import EngineAway, EngineDied, EngineError
 from tts_ray.replicas import PolicyReplica, RewardReplica
 from tts_ray.runtime.watchdog import Progress
+from tts_ray.text import one_line, traceback_end
 from tts_ray.types import Path, Problem, Sampling, Step, Usage
 
 log = logging.getLogger(__name__)
@@ -112,17 +113,33 @@ class RemoteEngine:
             ray.cancel(ref)
             raise
         except ActorUnavailableError as error:
-            raise EngineAway(
-                f"the engine's actor is being restarted: {first_line(error)}"
-            ) from None
+            raise EngineAway(f"the engine's actor is being restarted: {cause(error)}") from None
         except RayActorError as error:
-            raise EngineDied(f"the engine's actor is gone: {first_line(error)}") from None
+            raise EngineDied(f"the engine's actor is gone: {cause(error)}") from None
         except EngineError as error:
             raise EngineError(str(error.args[0] if error.args else error)) from None
         except RayTaskError as error:
-            raise EngineError(f"the engine raised {first_line(error.cause)}") from None
+            raise EngineError(f"the engine raised {cause(error.cause)}") from None
         except RayError as error:
-            raise EngineDied(f"{type(error).__name__}: {first_line(error)}") from None
+            raise EngineDied(f"{type(error).__name__}: {cause(error)}") from None
+
+
+CAUSE = 400
+"""The longest cause of an error, in characters."""
+
+
+def cause(error: BaseException) -> str:
+    """Why something failed, as one line of plain text.
+
+    Of an error from elsewhere, whose text holds a traceback, that is the error at its end, with
+    all lines of its message; of any other its type and its text, without the indented lines in
+    which Ray names the actor.
+    """
+    said = traceback_end(str(error)) or [
+        f"{type(error).__name__}:",
+        *(line for line in str(error).splitlines() if not line.startswith("\t")),
+    ]
+    return one_line(" ".join(said), CAUSE)
 
 
 def first_line(error: BaseException) -> str:

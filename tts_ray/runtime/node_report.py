@@ -10,6 +10,7 @@ from tts_ray.engines.checkpoint import complete_checkpoint
 from tts_ray.errors import TtsError
 from tts_ray.results.folder import folder_at
 from tts_ray.runtime.versions import versions
+from tts_ray.text import one_line
 
 Model = tuple[str, str | None]
 """A hub id or folder, and its revision."""
@@ -60,9 +61,14 @@ def nvidia() -> tuple[list[tuple[str, float]], str]:
 
 
 def lacks(model: str, revision: str | None, *, fetch: bool) -> str:
-    """Why a model cannot be loaded on this node; empty if it can."""
+    """Why a model cannot be loaded on this node; empty if it can. Its weights, configuration and
+    tokenizer are looked at."""
+    # Slow to import, and of use on nodes with models alone.
+    from tts_ray.engines.tokenizers import usable_tokenizer
+
     try:
-        complete_checkpoint(model, revision, fetch=fetch)
+        folder = complete_checkpoint(model, revision, fetch=fetch)
+        usable_tokenizer(str(folder), None, one_line(model), local=True)
     except TtsError as error:
         return str(error)
     return ""

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.e2e.checkpoints import llama_tokenizer, qwen_tokenizer
+from tests.unit.engines.conftest import refusal
 from tts_ray.engines.prompts import DATE, REASON, prompt_family
 from tts_ray.errors import ConfigError
 
@@ -55,3 +56,35 @@ def test_an_r1_prompt_has_no_system_turn_and_opens_the_thought():
 def test_an_unknown_family_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"'lama'.*llama3, qwen, r1"):
         prompt_family("lama")
+
+
+def refused(template, family="qwen"):
+    tokenizer = llama_tokenizer()
+    tokenizer.chat_template = template
+    return refusal(prompt_family(family).refuse_lost_question, tokenizer)
+
+
+def test_a_checkpoint_without_a_chat_template_is_told_what_it_lacks():
+    assert "has no chat template (chat_template.jinja" in refused(None)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("{% for m in messages %}{{ m.content }}", "{{ 1 / 0 }}", "{{ nothing.at.all }}", "{{"),
+        *("{{ raise_exception('no system\nturn') }}", "{{ messages[7].content }}", "{% evil %}"),
+        *("{{ messages.__class__.__mro__ }}", {"other": "x"}, 5),
+    ],
+)
+def test_a_template_that_fails_is_one_line(template):
+    refused(template)
+
+
+@pytest.mark.parametrize("template", ["[]", "Answer me: ", "{{ messages[0].content }}"])
+def test_a_template_that_leaves_the_question_out_is_refused(template):
+    assert "leaves the question out" in refused(template)
+
+
+def test_a_refusal_of_the_template_is_passed_on_with_the_turns():
+    line = refused("{{ raise_exception('System role not supported') }}")
+    assert "fails on turns of system, user: TemplateError: System role not supported" in line
