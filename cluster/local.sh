@@ -42,10 +42,10 @@ node() {
     >>"$folder/$name.log" 2>&1 </dev/null &
   local pid=$! since=$SECONDS
   echo "$pid" >>"$folder/pids"
-  until grep -q 'will now block forever' "$folder/$name.log"; do
+  until grep -qs 'will now block forever' "$folder/$name.log"; do
     if ! kill -0 "$pid" 2>/dev/null || [ $((SECONDS - since)) -ge "$patience" ]; then
       echo "the node '$name' did not come up:" >&2
-      tail -n 5 "$folder/$name.log" >&2
+      tail -n 5 "$folder/$name.log" >&2 || true
       stop
       exit 1
     fi
