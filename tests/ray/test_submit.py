@@ -13,6 +13,9 @@ import pytest
 
 from tests.ray.test_job import ENVIRONMENT, ROOT, rows
 
+pytestmark = pytest.mark.timeout(3 * 600)
+PATIENCE_S = 600
+"""What ends a test whose job hangs; a slow machine needs minutes for one."""
 HEAD = """
 import sys, ray
 from tts_ray.runtime.local_ray import NO_RAY_METRICS
@@ -85,7 +88,7 @@ def submit(head, run, *overrides, **environment):
         env=base | environment,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -121,10 +124,42 @@ def test_a_second_submit_is_refused_with_the_status_of_the_first(head, tmp_path)
     client = JobSubmissionClient(address, headers=headers)
     assert key not in str(client.get_job_info(name))
     client.stop_job(name)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not client.get_job_status(name).is_terminal():
         assert time.monotonic() < deadline, "the job did not stop"
         time.sleep(0.2)
+
+
+SENDER = """
+import sys
+from pathlib import Path
+from tts_ray.runtime.submission import Submissions
+jobs = Submissions(sys.argv[1])
+sys.exit(jobs.follow(jobs.submit("upload", ["find", ".", "-type", "f"], Path(sys.argv[2]))))
+"""
+SENT = ["jobs/a.py", "configs/environment.yaml", "keyboard.txt", "tts_ray/env.py"]
+KEPT = [".env", "jobs/.env.local", "prod.env", ".netrc", "a.pem", "tls/b.key", ".ssh/config"]
+KEPT += ["a/id_rsa", ".aws/credentials", "gcp-service-account.json", ".envrc", ".kube/config"]
+KEPT += ["runs/x/run.yaml", "wandb/run", ".venv/bin/python", ".git/config", "a.parquet"]
+
+
+def test_no_file_that_holds_keys_is_uploaded(head, tmp_path):
+    for name in [*SENT, *KEPT]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text")
+    address, environment = head
+    done = subprocess.run(
+        [sys.executable, "-c", SENDER, address, str(tmp_path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    there = {line.removeprefix("./") for line in done.stdout.splitlines() if line.startswith("./")}
+    assert there == set(SENT)
 
 
 @pytest.mark.parametrize(
