@@ -9,10 +9,14 @@ import math
 from collections.abc import Sequence
 from itertools import product
 
-from tts_ray.commands import CONFIGS
-from tts_ray.config import load_config
+from tts_ray.commands import CONFIGS, count
+from tts_ray.config import RunConfig, load_config
+from tts_ray.data.problems import is_local
+from tts_ray.runtime.cell import problems_of
 from tts_ray.runtime.plan import Cards, plan
 from tts_ray.runtime.plan_tables import pair_table, run_table
+from tts_ray.runtime.run import check_models
+from tts_ray.types import Problem
 
 WITHOUT_GPU = ("pocket", "scripted")
 
@@ -31,14 +35,23 @@ def pairs() -> str:
     return pair_table(runs, node=8, gib=80.0)
 
 
+def local_problems(config: RunConfig) -> list[Problem]:
+    """The run's problems if they lie here; none if they would have to be fetched.
+
+    Raises:
+        ConfigError: they are here, and cannot be read.
+    """
+    return problems_of(config.dataset) if is_local(config.dataset.path) else []
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", nargs="*", metavar="FILE.yaml|GROUP=NAME|KEY.SUB=VALUE")
     parser.add_argument("--all", action="store_true", help="every policy with every PRM")
-    parser.add_argument("--gpus", type=float, default=math.inf, help="GPUs of the cluster")
-    parser.add_argument("--node-gpus", type=int, default=8, help="GPUs of one node")
+    parser.add_argument("--gpus", type=count, default=math.inf, help="GPUs of the cluster")
+    parser.add_argument("--node-gpus", type=count, default=8, help="GPUs of one node")
     arguments = parser.parse_args(argv)
     if arguments.all:
         print(pairs())
@@ -46,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_config(arguments.config, CONFIGS)
     gib = config.cluster.gpu_gib
     made = plan(config, Cards(arguments.gpus, arguments.node_gpus, gib))
+    unchecked = check_models(config, local_problems(config), fetch_small=False).unchecked
     print(run_table(config, made, gib))
     print(f"\n{made.gpus(config):g} GPUs of {gib:g} GiB in all")
+    if unchecked:
+        print(f"not on this machine, so not looked at: {', '.join(unchecked)}")
     return 0

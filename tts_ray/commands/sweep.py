@@ -11,17 +11,10 @@ run again to go on); 4 it was interrupted (run again to go on).
 import argparse
 from collections.abc import Sequence
 
-from tts_ray.commands import CONFIGS
+from tts_ray.commands import CONFIGS, count
 from tts_ray.runtime.console import job_console
 from tts_ray.runtime.sweep import run_sweep
 from tts_ray.sweep import load_sweep
-
-
-def count(text: str) -> int:
-    """A whole number of at least 1. Raises ValueError if it is none."""
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,9 @@ from tts_ray.errors import ConfigError, suggest
 from tts_ray.types import Problem
 from tts_ray.yaml_text import PATH, kind, short, utf8
 
+POCKET = "pocket"
+FILES = (".jsonl", ".json", ".parquet")
+
 
 def load_problems(
     path: str,
@@ -66,15 +69,20 @@ Row = tuple[str, Any]
 """Where a row stands, in words, and what is there."""
 
 
+def is_local(path: str) -> bool:
+    """Whether a path names a file or the pocket suite, not a dataset of the hub."""
+    return path == POCKET or path.endswith(FILES)
+
+
 def read_rows(path: str, split: str, subset: str | None) -> Iterable[Row]:
     """The rows of `path`, whatever it names.
 
     Raises:
         ConfigError: it cannot be read.
     """
-    if path == "pocket":
+    if path == POCKET:
         return numbered(path, pocket_rows(split))
-    if path.endswith((".jsonl", ".json", ".parquet")):
+    if path.endswith(FILES):
         file = Path(path).expanduser()
         if not file.is_file():
             raise ConfigError(f"no data file {short(path, PATH)!r}")

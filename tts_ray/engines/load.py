@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field
 
 from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
 from tts_ray.engines.spec import Capacity, PolicySpec, RewardSpec
+from tts_ray.typed import Count, typed
 
 
 @dataclass(frozen=True)
@@ -23,15 +26,38 @@ class ScriptedRewardSpec:
     faults: Faults = field(default_factory=Faults)
 
 
+@dataclass(frozen=True)
+class ScriptedSettings:
+    """What a configuration may say of a scripted engine: the fields of Faults, and of a policy the
+    number of its steps."""
+
+    depth: Count = 3
+    fail: list[Count] = field(default_factory=list)
+    hang: list[Count] = field(default_factory=list)
+    die: list[Count] = field(default_factory=list)
+    seconds: Annotated[float, Field(strict=True, ge=0, le=1e6, allow_inf_nan=False)] = 0.0
+    poison: str = ""
+
+    @property
+    def faults(self) -> Faults:
+        return Faults(
+            fail=frozenset(self.fail),
+            hang=frozenset(self.hang),
+            die=frozenset(self.die),
+            seconds=self.seconds,
+            poison=self.poison,
+        )
+
+
 def scripted_policy(settings: Mapping[str, Any]) -> ScriptedPolicySpec:
-    """A scripted policy from plain settings: `depth`, and the fields of Faults."""
-    faults = {key: value for key, value in settings.items() if key != "depth"}
-    return ScriptedPolicySpec(settings.get("depth", 3), Faults.of(faults))
+    """A scripted policy from plain settings. Raises ConfigError if one does not fit."""
+    found = typed(ScriptedSettings, settings)
+    return ScriptedPolicySpec(found.depth, found.faults)
 
 
 def scripted_reward(settings: Mapping[str, Any]) -> ScriptedRewardSpec:
-    """A scripted reward model from plain settings: the fields of Faults."""
-    return ScriptedRewardSpec(Faults.of(settings))
+    """A scripted reward model from plain settings. Raises ConfigError if one does not fit."""
+    return ScriptedRewardSpec(typed(ScriptedSettings, settings).faults)
 
 
 Spec = PolicySpec | RewardSpec | ScriptedPolicySpec | ScriptedRewardSpec

@@ -8,9 +8,8 @@ of the text up to it.
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tts_ray.errors import EngineError
 from tts_ray.protocols import Policy, RewardModel
@@ -37,15 +36,6 @@ class Faults:
     """Every call takes this long."""
     poison: str = ""
     """Every call about a problem whose question contains this raises EngineError."""
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "Faults":
-        """From plain settings, where call numbers are lists."""
-        values: dict[str, Any] = {
-            key: frozenset(value) if isinstance(value, list) else value
-            for key, value in settings.items()
-        }
-        return cls(**values)
 
     async def strike(self, call: int, problem: Problem) -> None:
         if self.seconds:

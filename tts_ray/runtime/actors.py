@@ -142,12 +142,6 @@ def cause(error: BaseException) -> str:
     return one_line(" ".join(said), CAUSE)
 
 
-def first_line(error: BaseException) -> str:
-    """An error in one line, without the remote traceback."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
-
-
 class RemotePolicy(RemoteEngine, PolicyReplica):
     """A policy in an actor."""
 

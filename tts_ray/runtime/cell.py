@@ -13,7 +13,7 @@ from tts_ray.analysis.live import metrics, show_results
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.analysis.stored import all_outcomes
-from tts_ray.config import RunConfig, searches
+from tts_ray.config import DatasetConfig, RunConfig, searches
 from tts_ray.data.problems import load_problems
 from tts_ray.engines.checkpoint import model_size
 from tts_ray.errors import StoreError, TtsError
@@ -26,7 +26,7 @@ from tts_ray.results.problem_list import ProblemList, problem_list, renewed
 from tts_ray.results.run_directory import RunDirectory, read
 from tts_ray.results.tracking import Tracker, tracker_of
 from tts_ray.runtime.versions import revision, versions
-from tts_ray.types import Candidate, Grade, Record
+from tts_ray.types import Candidate, Grade, Problem, Record
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,7 @@ class Cell:
     def __init__(self, config: RunConfig, *, retry_failed: bool = False) -> None:
         self.config = config
         self.retry_failed = retry_failed
-        dataset = {k: v for k, v in asdict(config.dataset).items() if k not in ("name", "changed")}
-        self.problems = load_problems(**dataset)
+        self.problems = problems_of(config.dataset)
         self.searches = searches(config)
         self.sizes = Sizes(
             **{
@@ -164,6 +163,16 @@ class Cell:
             self._tracker = tracker.__enter__()
         row = dict(metrics(self.board, self.sizes, graded.search))
         self._tracker.log(row | dict(gauges))
+
+
+def problems_of(dataset: DatasetConfig) -> list[Problem]:
+    """The problems that a configuration names.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    settings = {k: v for k, v in asdict(dataset).items() if k not in ("name", "changed")}
+    return load_problems(**settings)
 
 
 async def grade(record: Record, grader: Grader) -> Record:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +14,28 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.table import Table
 from rich.text import Text
 
-from tts_ray.config import RunConfig, WandbConfig
+from tts_ray.config import DatasetConfig, RunConfig, WandbConfig
 from tts_ray.errors import PlacementError, TtsError
 from tts_ray.results.folder import folder_at
 from tts_ray.results.tracking import unreachable
-from tts_ray.runtime.actors import first_line
+from tts_ray.runtime.actors import cause
+from tts_ray.runtime.cell import problems_of
 from tts_ray.runtime.fit import fitting, holds, remedy
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.node_report import NodeReport, report
 from tts_ray.runtime.place import describe
 from tts_ray.runtime.placement import cards, cluster, free_resources, refuse_what_never_fits
 from tts_ray.runtime.plan import plan
-from tts_ray.runtime.run import check_pair
+from tts_ray.runtime.run import check_models
 from tts_ray.runtime.session import connect
 from tts_ray.runtime.versions import versions
+from tts_ray.types import Problem
 
 ANSWER_S = 120.0
 """How long a node may take to look around, in seconds, with nothing to fetch."""
 
 
+FETCH = "as it says, or fetch it: --fetch"
 PROJECT_EVERYWHERE = "have the project and its .venv on every node"
 SHARED = "put run= where every node can write: a shared path, or s3://"
 
@@ -50,7 +53,9 @@ class Check:
 def examine(config: RunConfig, *, fetch: bool = False) -> Iterator[Check]:
     """Check everything that a run of `config` needs, as far as it can be reached. With `fetch`,
     each node downloads the models that it lacks, once."""
-    yield check_models(config)
+    problems, check = check_dataset(config.dataset)
+    yield check
+    yield check_these_models(config, problems)
     yield check_wandb(config.wandb)
     try:
         connect(config.cluster.address)
@@ -71,14 +76,25 @@ def examine(config: RunConfig, *, fetch: bool = False) -> Iterator[Check]:
                 folder_at(run).delete(left)
 
 
-def check_models(config: RunConfig) -> Check:
-    """The models are what the config says, as far as this machine can tell."""
-    names = " and ".join(model.name for model in config.models().values())
+def check_dataset(dataset: DatasetConfig) -> tuple[list[Problem], Check]:
+    """The problems can be read; with them, what was found."""
     try:
-        check_pair(config)
+        problems = problems_of(dataset)
     except TtsError as error:
-        return Check("models", "driver", str(error), "choose another, or fetch it: --fetch")
-    return Check("models", "driver", names)
+        return [], Check("dataset", "driver", str(error), "see dataset.path and its columns")
+    return problems, Check("dataset", "driver", f"{dataset.name}: {len(problems)} problems")
+
+
+def check_these_models(config: RunConfig, problems: Sequence[Problem]) -> Check:
+    """The models are what the config says, as far as this machine can tell."""
+    try:
+        found = check_models(config, problems)
+    except TtsError as error:
+        what, _, advice = str(error).rpartition("; ")
+        return Check("models", "driver", what or advice, advice if what else "choose another")
+    names = " and ".join(model.name for model in config.models().values())
+    left = f"; not looked at here: {', '.join(found.unchecked)}" if found.unchecked else ""
+    return Check("models", "driver", names + left)
 
 
 def check_wandb(settings: WandbConfig) -> Check:
@@ -145,16 +161,16 @@ def check_nodes(
         try:
             found = ray.get(asked[node["NodeID"]], timeout=max(0.0, ends - time.monotonic()))
         except RayTaskError as error:
-            yield Check("node", name, first_line(error.cause), PROJECT_EVERYWHERE)
+            yield Check("node", name, cause(error.cause), PROJECT_EVERYWHERE)
         except RayError as error:
-            yield Check("node", name, first_line(error), "see Ray's logs on that node")
+            yield Check("node", name, cause(error), "see Ray's logs on that node")
         else:
             yield check_versions(name, found)
             if any(bundle.get("GPU") for bundle in places.values()):
                 yield check_gpus(name, node["Resources"].get("GPU", 0), found, config)
             for model in models[node["NodeID"]]:
                 why = found.missing.get(model.model, "")
-                yield Check("model", name, why or model.model, why and "fetch it: --fetch")
+                yield Check("model", name, why or model.model, why and FETCH)
             if left:
                 yield Check("run directory", name, found.shut or "the same", found.shut and SHARED)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from tts_ray.config import ModelConfig, RunConfig
-from tts_ray.dimensions import Dimensions
+from tts_ray.dimensions import Dimensions, context_length
 from tts_ray.engines.checkpoint import locate, own_config
+from tts_ray.engines.foreign import called
 from tts_ray.engines.spec import BATCH_TOKENS
 from tts_ray.errors import ConfigError
 from tts_ray.memory import Need
@@ -85,12 +86,14 @@ def need_of(model: ModelConfig, *, is_policy: bool) -> Need | None:
     config = own_config(locate(model.model), model.revision, model.architecture)
     if not config:
         return None
-    length = model.max_model_len or config.get("max_position_embeddings") or 0
+    with called(model.name):
+        length = model.max_model_len or context_length(config)
+        dimensions = Dimensions.of(config)
     if not length:
         raise ConfigError(f"{model.name}: max_model_len is neither set nor in the model's config")
     single = "float32" in (model.dtype, model.dtype == "auto" and config.get("torch_dtype"))
     return Need.of(
-        Dimensions.of(config),
+        dimensions,
         bytes_each=4 if single else 2,
         max_model_len=length,
         max_num_seqs=model.max_num_seqs if is_policy else 0,

@@ -28,7 +28,7 @@ from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.progress import RunProgress
-from tts_ray.runtime.run import check_pair, gauges
+from tts_ray.runtime.run import check_models, gauges
 from tts_ray.runtime.session import Session, connect
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.tree import SLICE
@@ -71,7 +71,7 @@ def rescore(source: Folder, config: RunConfig, console: Console) -> int:
     with job_log(console) as log, Cell(config, retry_failed=True) as cell:
         log.keep_in(cell.directory.folder)
         if cell.trials:
-            check_pair(config)
+            check_models(config, (trial.problem for trial in cell.trials))
             asyncio.run(score_all(source, cell, console))
             cell.directory.confirm()
         return cell.owed

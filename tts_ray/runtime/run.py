@@ -5,7 +5,7 @@ trials - finished -> evaluate -> cell: grade, Parquet, board, W&B
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,9 @@ from rich.console import Console
 
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.config import RunConfig
-from tts_ray.engines.checkpoint import locate
+from tts_ray.engines.checkpoint import SCRIPTED
+from tts_ray.engines.load import scripted_policy, scripted_reward
+from tts_ray.engines.preflight import Preflight, refuse_unusable
 from tts_ray.errors import TtsError
 from tts_ray.evaluate import Trial, evaluate
 from tts_ray.grading.equivalence import Grader
@@ -26,7 +28,7 @@ from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.progress import RunProgress
 from tts_ray.runtime.session import Session, connect
-from tts_ray.types import Record
+from tts_ray.types import Problem, Record
 
 Stop = Callable[[], bool]
 
@@ -47,7 +49,7 @@ def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> S
             f"results in {cell.directory.folder}",
         )
         if cell.trials:
-            check_pair(config)
+            check_models(config, (trial.problem for trial in cell.trials))
             asyncio.run(run_cells([cell], console, raises=True))
             cell.directory.confirm()
     return cell.board
@@ -155,17 +157,18 @@ def until(stop: Stop, trials: dict[Trial, Cell]) -> Iterator[Trial]:
         yield trial
 
 
-def check_pair(config: RunConfig) -> None:
-    """Refuse models that are not what the config says, before any place is reserved.
+def check_models(
+    config: RunConfig, problems: Iterable[Problem], *, fetch_small: bool = True
+) -> Preflight:
+    """Refuse models that are not what the config says, or do not take these problems, before any
+    place is reserved. With `fetch_small`, what is not here of a hub's configuration and tokenizer
+    is fetched.
 
     Raises:
-        ConfigError: there is no such pocket model, or what the PRM's checkpoint lacks.
+        ConfigError: what is wrong with a model, or how many questions do not fit it.
     """
-    for model in config.models().values():
-        locate(model.model)
-    if config.prm is None or config.prm.model == "scripted":
-        return
-    # Here and not above: transformers takes seconds to import, which a finished run need not wait.
-    from tts_ray.engines.reward_formats import paired
-
-    paired(config.prm.format, locate(config.prm.model), config.prm.revision)
+    for role, model in config.models().items():
+        if model.model == SCRIPTED:
+            (scripted_policy if role == "policy" else scripted_reward)(model.extra)
+    questions = list(dict.fromkeys(problem.question for problem in problems))
+    return refuse_unusable(config.models(), questions, fetch_small=fetch_small)

@@ -21,7 +21,7 @@ from tts_ray.runtime.forecast import forecast_table, pilot_trials
 from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
-from tts_ray.runtime.run import check_pair, run_cells
+from tts_ray.runtime.run import check_models, run_cells
 from tts_ray.runtime.session import connect
 from tts_ray.sweep import Limits, SweepConfig
 
@@ -59,9 +59,9 @@ def run_sweep(
             for cell in cells:
                 cell.trials = pilot_trials(cell, cells, pilot)
         todo = [cell for cell in cells if cell.trials]
-        pairs = {repr(cell.config.models()): cell.config for cell in todo}
-        for config in pairs.values():
-            check_pair(config)
+        tried = {repr((c.config.models(), c.config.dataset)): c for c in todo}
+        for cell in tried.values():
+            check_models(cell.config, cell.problems)
         meter = Meter(sweep.limits, cells)
         failures = asyncio.run(run_cells(todo, console, stop=meter.is_over)) if todo else {}
         for cell in cells:
