@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tts_ray.errors import ConfigError, suggest
+from tts_ray.grading.answers import canonical_form
 from tts_ray.types import Problem
 from tts_ray.yaml_text import PATH, kind, short, utf8
 
@@ -196,7 +197,7 @@ def text_of(value: Any, where: str, column: str) -> str:
     """
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
-    if isinstance(value, str) and value.strip():
+    if isinstance(value, str) and canonical_form(value):
         return value.strip()
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return str(int(value)) if value == int(value) else str(value)
@@ -219,7 +220,7 @@ def level_of(value: Any, where: str, column: str) -> int:
 def described(value: Any) -> str:
     """A value that does not fit, in words."""
     if isinstance(value, str):
-        return f"the text {short(value)!r}" if value.strip() else "empty"
+        return f"the text {short(value)!r}" if canonical_form(value) else "empty"
     if value is None:
         return "null"
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -12,8 +12,9 @@ WIDTH = 160
 
 
 def job_console() -> Console:
-    """A console on standard output."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    """A console on standard output, to which `[bold]`, `:smile:` and the like are just text."""
+    width = None if sys.stdout.isatty() else WIDTH
+    return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
 
 
 def say(console: Console, text: str, style: str = "") -> None:

@@ -20,6 +20,7 @@ from tts_ray.results.folder import folder_at
 from tts_ray.results.tracking import unreachable
 from tts_ray.runtime.actors import cause
 from tts_ray.runtime.cell import problems_of
+from tts_ray.runtime.console import literal
 from tts_ray.runtime.fit import fitting, holds, remedy
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.node_report import NodeReport, report
@@ -215,7 +216,6 @@ def checks_table(checks: list[Check]) -> Table:
     """A row for each check."""
     table = Table("", "check", "where", "found", "remedy")
     for check in checks:
-        mark = "[red]failed[/red]" if check.remedy else "[green]ok[/green]"
-        words = (check.what, check.where, check.found, check.remedy)
-        table.add_row(mark, *map(Text, words))
+        mark = Text("failed", "red") if check.remedy else Text("ok", "green")
+        table.add_row(mark, *map(literal, (check.what, check.where, check.found, check.remedy)))
     return table
