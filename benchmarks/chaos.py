@@ -27,6 +27,7 @@ os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 
 import psutil
 from ray.cluster_utils import Cluster
+from stored_work import work_of
 
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import read
@@ -133,25 +134,6 @@ def resident(pid: int) -> float:
         return float(psutil.Process(pid).memory_info().rss) / 2**20
     except psutil.NoSuchProcess:
         return 0.0
-
-
-def work_of(run: Path) -> dict[tuple[str, str], Any]:
-    """What each finished search did: its candidates, and what both engines were given. Cached and
-    computed tokens depend on who else was served, and are not compared."""
-    columns = ["problem_id", "search", "candidates", "policy_usage", "reward_usage", "error"]
-    rows = [row for row in read(folder_at(run), columns).to_pylist() if row["error"] is None]
-    found = {
-        (row["problem_id"], row["search"]): (
-            row["candidates"],
-            [
-                (u["prompt_tokens"], u["generated_tokens"])
-                for u in (row["policy_usage"], row["reward_usage"])
-            ],
-        )
-        for row in rows
-    }
-    assert len(found) == len(rows), "a search is there twice"
-    return found
 
 
 def main() -> int:

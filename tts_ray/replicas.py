@@ -29,6 +29,8 @@ class Replica(Protocol):
         ...
 
 
+ASK_S = 5.0
+"""How often a call that waits for a replica asks whether one can come at all, in seconds."""
 E = TypeVar("E", bound=Replica)
 T = TypeVar("T")
 
@@ -72,6 +74,7 @@ class Replicas(Generic[E]):
         slack: the lead in load, in paths, at which a lease leaves its replica.
         least: how many replicas have to be alive for the work to go on.
         revival_s: how long a call waits for a replica when fewer are, in seconds.
+        hopeless: asked while it waits: why no replica can come back; empty while one can.
     """
 
     role = "engine"
@@ -84,12 +87,14 @@ class Replicas(Generic[E]):
         slack: int = 64,
         least: int = 1,
         revival_s: float = 300.0,
+        hopeless: Callable[[], str] = lambda: "",
     ) -> None:
         self.slots = [Slot(engine) for engine in engines]
         self.attempts = attempts
         self.slack = slack
         self.least = least
         self.revival_s = revival_s
+        self.hopeless = hopeless
         self._revived = asyncio.Condition()
         self._revivals: set[asyncio.Task[None]] = set()
 
@@ -137,16 +142,22 @@ class Replicas(Generic[E]):
         return idlest
 
     async def _wait(self) -> list[Slot[E]]:
-        try:
-            async with asyncio.timeout(self.revival_s), self._revived:
-                await self._revived.wait_for(lambda: len(self.alive) >= self.least)
-        except TimeoutError:
-            raise EnginesLost(
-                f"{len(self.alive)} of {len(self.slots)} replicas are alive, fewer than "
-                f"{self.least}, and none came back within {self.revival_s:g} s; "
-                f"see the engine's log, then run the same command to resume"
-            ) from None
-        return self.alive
+        ends = time.monotonic() + self.revival_s
+        while (left := ends - time.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(min(left, ASK_S)), self._revived:
+                    await self._revived.wait_for(lambda: len(self.alive) >= self.least)
+                return self.alive
+            except TimeoutError:
+                why = await asyncio.to_thread(self.hopeless)
+                if why:
+                    break
+        else:
+            why = f"none came back within {self.revival_s:g} s"
+        raise EnginesLost(
+            f"{len(self.alive)} of {len(self.slots)} replicas are alive, fewer than "
+            f"{self.least}, and {why}; see the engine's log, then run the same command to resume"
+        )
 
     def _bury(self, slot: Slot[E], failure: EngineDied) -> None:
         if not slot.alive:

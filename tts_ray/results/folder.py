@@ -4,6 +4,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from tts_ray.errors import StoreError
+
 
 class Lock(Protocol):
     """The right to write to a folder, while it is held."""
@@ -78,12 +80,18 @@ def folder_at(place: str | Path) -> Folder:
     """The folder at a path or at a URL (s3://bucket/runs/x, gs://..., az://...).
 
     Raises:
-        StoreError: the URL is not one of an object store.
+        StoreError: it is no path, and no URL of an object store.
     """
-    if "://" not in str(place):
+    text = str(place)
+    if not text.isprintable():
+        raise StoreError(f"{text[:100]!r} is no place for a run: it has unprintable characters")
+    if "://" not in text:
         from tts_ray.results.local_folder import LocalFolder
 
-        return LocalFolder(Path(place).expanduser())
+        try:
+            return LocalFolder(Path(text).expanduser())
+        except RuntimeError as error:
+            raise StoreError(f"{text} is no place for a run: {error}") from None
     from tts_ray.results.object_folder import ObjectFolder
 
-    return ObjectFolder(str(place))
+    return ObjectFolder(text)

@@ -71,7 +71,10 @@ class ObjectFolder(Folder):
     """The objects below a URL's prefix."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise StoreError(f"{url} is no place for a run: {error}") from None
         if parts.username or parts.password or parts.query:
             raise StoreError(
                 f"{parts.scheme}://{parts.hostname}: credentials and options come from the "

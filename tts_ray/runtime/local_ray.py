@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, worker
 from ray._raylet import (  # type: ignore[attr-defined]  # compiled, without stubs
     AuthenticationTokenLoader,
     Config,
@@ -37,6 +37,15 @@ def start_local_ray(settings: dict[str, Any]) -> None:
         ray.init(
             address="local", include_dashboard=False, _system_config=NO_RAY_METRICS, **settings
         )
+
+
+def lost_local_ray() -> str:
+    """Why no engine can come back: this process started Ray, and its one node is gone. Empty while
+    the node lives, and on clusters of others, which nodes may join."""
+    node = worker._global_node
+    if node is None or not node.head or any(each["Alive"] for each in ray.nodes()):
+        return ""
+    return "Ray's only node on this machine is gone"
 
 
 def reread_authentication() -> None:

@@ -28,7 +28,7 @@ from tts_ray.errors import EngineError, PlacementError
 from tts_ray.evaluate import Engines
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.actors import EngineActor, RemotePolicy, RemoteReward
-from tts_ray.runtime.local_ray import start_local_ray
+from tts_ray.runtime.local_ray import lost_local_ray, start_local_ray
 from tts_ray.runtime.place import ONE_CPU, Place
 from tts_ray.runtime.placement import Seat, is_placed, release, request, reserve
 from tts_ray.runtime.watchdog import Watchdog
@@ -259,7 +259,12 @@ class Session:
         def options(role: str) -> dict[str, Any]:
             held = self.loaded.get(role)
             least = (held and held.fleet.least) or 1
-            return {"attempts": self.attempts, "least": least, "revival_s": self.revival_s}
+            return {
+                "attempts": self.attempts,
+                "least": least,
+                "revival_s": self.revival_s,
+                "hopeless": lost_local_ray,
+            }
 
         held = [capacity for _, capacity in found.get("policy", found.get("prm", []))]
         self.capacity = Capacity(

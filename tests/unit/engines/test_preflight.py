@@ -222,7 +222,8 @@ def test_a_run_checks_the_small_files_of_a_hub_id_and_leaves_its_weights(
     script = (
         "import sys; from tts_ray.config import PolicyConfig;"
         "from tts_ray.engines.preflight import refuse_unusable;"
-        "p = PolicyConfig('p', 'owner/name', None, 1, max_model_len=1024, prompt='qwen');"
+        "p = PolicyConfig(name='p', model='owner/name', parameters=1.0, max_model_len=1024, "
+        "prompt='qwen');"
         "found = refuse_unusable({'policy': p}, ['1 + 1?'], fetch_small=True);"
         "print(found.unchecked, found.rooms['policy'].limit)"
     )

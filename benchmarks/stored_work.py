@@ -1,0 +1,31 @@
+"""What a run did, to be compared with what another did."""
+
+from pathlib import Path
+from typing import Any
+
+from tts_ray.results.folder import folder_at
+from tts_ray.results.run_directory import read
+
+
+def work_of(run: Path) -> dict[tuple[str, str], Any]:
+    """What each finished search did, by (problem, search): its candidates, and what both engines
+    were given. Cached and computed tokens depend on who else was served, and are not compared.
+
+    Raises:
+        AssertionError: a search is there twice.
+        StoreError: a result file is not what was written.
+    """
+    columns = ["problem_id", "search", "candidates", "policy_usage", "reward_usage", "error"]
+    rows = [row for row in read(folder_at(run), columns).to_pylist() if row["error"] is None]
+    found = {
+        (row["problem_id"], row["search"]): (
+            row["candidates"],
+            [
+                (u["prompt_tokens"], u["generated_tokens"])
+                for u in (row["policy_usage"], row["reward_usage"])
+            ],
+        )
+        for row in rows
+    }
+    assert len(found) == len(rows), "a search is there twice"
+    return found
