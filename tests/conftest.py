@@ -11,6 +11,8 @@ from unittest.mock import patch
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 
 @pytest.fixture(scope="module")
 def cluster():
@@ -55,7 +57,7 @@ def s3_server():
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not answers(port):
             assert process.poll() is None, "the S3 server did not start"
             assert time.monotonic() < deadline, "the S3 server does not answer"
@@ -72,4 +74,4 @@ def s3_server():
         }
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(PATIENCE_S)

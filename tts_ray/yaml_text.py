@@ -121,7 +121,7 @@ def parse_yaml(text: str, where: str, *, as_text: bool = False) -> Any:
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{short(where, PATH)} is not YAML: {reason[:300]}") from None
-    if as_text and found in ("null", "~", ""):
+    if as_text and text.strip() in ("null", "~", ""):
         return None
     return plain(found, where)
 
@@ -157,11 +157,9 @@ def plain(value: Any, where: str) -> Any:
             check_text(value, where, key)
         elif isinstance(value, int) and not isinstance(value, bool):
             if abs(value) >= 2**63:
-                raise ConfigError(f"{short(where, PATH)}: {key} is a number of more than 64 bits")
+                raise ConfigError(f"{at(where, key)} is a number of more than 64 bits")
         elif not (value is None or isinstance(value, bool | float)):
-            raise ConfigError(
-                f"{short(where, PATH)}: {key} is {kind(value)}, which no setting can be"
-            )
+            raise ConfigError(f"{at(where, key)} is {kind(value)}, which no setting can be")
         return value
 
     return walk(value, "", 0)
@@ -176,10 +174,15 @@ def check_text(text: str, where: str, key: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ConfigError(f"{short(where, PATH)}: {key} holds half of a surrogate pair") from None
+        raise ConfigError(f"{at(where, key)} holds half of a surrogate pair") from None
     control = next((c for c in text if ord(c) < 32 and c not in "\n\t\r"), "")
     if control:
-        raise ConfigError(f"{short(where, PATH)}: {key} holds the control character {control!r}")
+        raise ConfigError(f"{at(where, key)} holds the control character {control!r}")
+
+
+def at(where: str, key: str) -> str:
+    """The place of a value in a message."""
+    return f"{short(where, PATH)}: {short(key)}" if key else short(where, PATH)
 
 
 def short(value: object, length: int = SHOWN) -> str:

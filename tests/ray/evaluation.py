@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.patience import PATIENCE_S
 from tts_ray.evaluate import Trial, evaluate
 from tts_ray.runtime.place import Place
 from tts_ray.runtime.session import Session
@@ -29,7 +30,7 @@ def run(policy, reward, act=None, **limits):
             if beside:
                 await beside
 
-    asyncio.run(asyncio.wait_for(go(), 150))
+    asyncio.run(asyncio.wait_for(go(), PATIENCE_S))
     return {(record.problem.id, record.search): record for record in records}
 
 
@@ -37,7 +38,7 @@ def candidates(records):
     return {key: record.candidates for key, record in records.items()}
 
 
-async def until(condition, what, seconds=60):
+async def until(condition, what, seconds=PATIENCE_S):
     """Wait for a condition, but not for ever."""
     try:
         async with asyncio.timeout(seconds):

@@ -10,6 +10,7 @@ import ray
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
+from tests.patience import PATIENCE_S
 from tests.ray.test_job import ENVIRONMENT, ROOT
 from tts_ray import pocket
 from tts_ray.config import load_config
@@ -96,7 +97,7 @@ def test_too_many_replicas_are_refused_with_how_many_fit(tmp_path):
 
 def test_room_that_is_taken_is_named(tmp_path):
     group = ray.util.placement_group([{"CPU": 2}, {"CPU": 1}])
-    assert group.wait(60)
+    assert group.wait(PATIENCE_S)
     found, remedy = failed(run=tmp_path)["placement"]
     assert "1 of 4 CPU" in found
     assert remedy.startswith("wait, or: Add nodes")
@@ -151,7 +152,7 @@ def test_the_job_prints_a_table_and_says_by_its_exit_code(two_nodes, tmp_path):
             env=ENVIRONMENT | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             check=False,
         )
 

@@ -14,6 +14,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from tests.patience import PATIENCE_S
 from tests.ray.evaluation import PROBLEMS, candidates, run, until
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
@@ -58,7 +59,7 @@ def where(actor):
         actor.__ray_call__.remote(
             lambda _: (ray.get_runtime_context().get_node_id(), os.getpid()),
         ),
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

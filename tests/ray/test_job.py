@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.ray.wandb_file import wandb_history, wandb_records
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import parts, read
@@ -47,7 +48,7 @@ def job(run, *overrides):
         env=ENVIRONMENT | {"HOME": str(run.parent), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -167,7 +168,7 @@ def test_sync_shows_the_same_from_the_files_alone(finished, tmp_path):
         [sys.executable, "jobs/sync.py", str(copy), "--mode", "offline"],
         cwd=ROOT,
         env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
-        timeout=120,
+        timeout=PATIENCE_S,
         check=True,
     )
     (first,) = run.glob("wandb/offline-run-*/*.wandb")
@@ -193,7 +194,7 @@ def test_the_report_prints_a_table_and_writes_plots(finished):
         env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=True,
     )
     assert "best_of_n" in done.stdout
@@ -242,13 +243,13 @@ def test_ten_kills_and_a_resume_leave_every_problem_exactly_once_and_the_same_le
             stderr=subprocess.DEVNULL,
         )
         before = len(parts(folder_at(run)))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while len(parts(folder_at(run))) == before and process.poll() is None:
             assert time.monotonic() < deadline, "nothing was written"
             time.sleep(0.05)
         time.sleep(dice.random())
         process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        process.wait(PATIENCE_S)
     assert job(run).returncode == 0
     keys = Counter((row["problem_id"], row["search"]) for row in rows(run))
     assert len(keys) == 2 * COUNT
@@ -273,12 +274,12 @@ def started(run, *overrides, **environment):
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait(30)
+            process.wait(PATIENCE_S)
         process.stdout.close()
 
 
 def wait_for_results(run, process):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not parts(folder_at(run)):
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline, "nothing was written"
@@ -292,7 +293,7 @@ def test_a_job_that_is_asked_to_stop_finishes_what_is_in_flight_and_can_be_resum
         wait_for_results(run, process)
         # A terminal sends Ctrl-C to the whole group, a batch system SIGTERM to the job alone.
         (os.killpg if how == signal.SIGINT else os.kill)(process.pid, how)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 4, said
     assert "interrupted; run the same command to go on" in said
     assert all(row["error"] is None for row in rows(run))
@@ -315,7 +316,7 @@ def test_what_does_not_end_in_time_is_abandoned_and_a_second_signal_ends_the_job
                     break
             if signals == 2:
                 process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 4
         assert len(rows(run)) == 1
 
@@ -325,7 +326,7 @@ def test_a_wandb_that_cannot_be_reached_costs_the_run_nothing_and_its_key_is_now
     key = "0123456789abcdef" * 2 + "fedcba98"
     nobody = {"WANDB_API_KEY": key, "WANDB_BASE_URL": "http://127.0.0.1:9"}
     with started(run, "dataset.limit=6", "wandb.mode=auto", **nobody) as process:
-        said, _ = process.communicate(timeout=150)
+        said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
     assert "W&B cannot be reached, so the run is logged offline" in said
     assert len(rows(run)) == 12

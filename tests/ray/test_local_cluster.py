@@ -12,11 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.ray.test_job import ENVIRONMENT, ROOT, command, rows
 
 pytestmark = pytest.mark.timeout(3 * 600)
-PATIENCE_S = 600
-"""What ends a test whose job hangs; a slow machine needs minutes for one."""
 
 
 def free_ports():

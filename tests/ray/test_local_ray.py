@@ -13,6 +13,7 @@ import urllib.request
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.ray.test_job import ENVIRONMENT, ROOT, started
 
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
@@ -32,7 +33,7 @@ def listening(tmp_path_factory):
         assert any(line.startswith("loading") for line in lines), "the job did not begin"
         yield list(until_it_serves(process))
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def until_it_serves(process):
@@ -137,7 +138,7 @@ def test_another_driver_is_refused_without_the_token(listening, tmp_path, creden
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode != 0

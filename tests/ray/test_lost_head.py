@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from ray.cluster_utils import Cluster
 
+from tests.patience import PATIENCE_S
 from tests.ray.test_job import COUNT, job, rows, started, wait_for_results
 from tts_ray.runtime.local_ray import NO_RAY_METRICS
 
@@ -31,7 +32,7 @@ def test_a_lost_head_ends_the_job_and_another_cluster_completes_it(tmp_path, mon
         with started(run, slow, f"cluster.address={first.address}", **SOON) as process:
             wait_for_results(run, process)
             first.remove_node(first.head_node, allow_graceful=False)
-            process.communicate(timeout=90)
+            process.communicate(timeout=PATIENCE_S)
         assert process.returncode != 0  # by Ray, which ends a driver without a head
     before = len(rows(run))
     assert before > 0

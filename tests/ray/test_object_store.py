@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.ray.test_job import ENVIRONMENT, ROOT, command
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import read
@@ -25,7 +26,7 @@ def ran(words, folder, environment):
         env=environment | {"HOME": str(folder)},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=PATIENCE_S,
         check=False,
     )
 

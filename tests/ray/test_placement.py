@@ -18,6 +18,7 @@ from ray.util.placement_group import (
     remove_placement_group,
 )
 
+from tests.patience import PATIENCE_S
 from tts_ray.config import load_config
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.errors import PlacementError
@@ -48,7 +49,7 @@ def seat(actor):
     where = actor.__ray_call__.remote(
         lambda _: (ray.get_runtime_context().get_node_id(), tuple(map(str, ray.get_gpu_ids())))
     )
-    return ray.get(where, timeout=60)
+    return ray.get(where, timeout=PATIENCE_S)
 
 
 def seats(*fleet_list):
@@ -173,6 +174,6 @@ def test_a_node_that_is_drained_gets_no_replica():
     command += ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=test"]
     command += ["--deadline-remaining-seconds=600"]
     address = f"--address={ray.get_runtime_context().gcs_address}"
-    subprocess.run([*command, address], check=True, timeout=60, capture_output=True)
+    subprocess.run([*command, address], check=True, timeout=PATIENCE_S, capture_output=True)
     (found,) = nodes_of([("policy", Place(cpus=1))] * 4)
     assert set(found) == {head}

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import ray
 
+from tests.patience import PATIENCE_S
 from tests.ray.evaluation import PROBLEMS, SEARCHES, TINY, candidates, run
 from tts_ray import pocket
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
@@ -114,4 +115,4 @@ def test_models_that_come_again_stay_loaded_and_others_take_their_seats():
             assert len(session.actors) == 3
             assert prm not in session.actors
 
-    asyncio.run(asyncio.wait_for(go(), 120))
+    asyncio.run(asyncio.wait_for(go(), PATIENCE_S))

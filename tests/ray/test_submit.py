@@ -11,11 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.ray.test_job import ENVIRONMENT, ROOT, rows
 
 pytestmark = pytest.mark.timeout(3 * 600)
-PATIENCE_S = 600
-"""What ends a test whose job hangs; a slow machine needs minutes for one."""
 HEAD = """
 import sys, ray
 from tts_ray.runtime.local_ray import NO_RAY_METRICS
@@ -56,10 +55,10 @@ def head():
         children = psutil.Process(process.pid).children(recursive=True)
         process.stdin.close()
         try:
-            process.wait(60)
+            process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(30)
+            process.wait(PATIENCE_S)
         process.stdout.close()
         for child in psutil.wait_procs(children, 30)[1]:
             child.kill()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.patience import PATIENCE_S
 from tests.ray.wandb_file import wandb_history, wandb_records
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import parts, read, records
@@ -39,7 +40,7 @@ def command(*words):
         env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=PATIENCE_S,
         check=False,
     )
 

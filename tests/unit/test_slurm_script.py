@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 SCRIPT = Path(__file__).parents[2] / "cluster" / "slurm" / "tts_ray.sbatch"
 FAKES = {
     # `srun ... COMMAND` runs the command; `ray symmetric-run ... -- COMMAND` runs that one.
@@ -30,7 +32,6 @@ os.rename(sys.argv[1] + ".new", sys.argv[1])
 while not os.path.exists(sys.argv[1] + ".end"):
     time.sleep(0.02)
 """
-PATIENCE_S = 120
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tts_ray.errors import StoreError
+from tts_ray.text import clean
 
 
 class Lock(Protocol):
@@ -83,8 +84,8 @@ def folder_at(place: str | Path) -> Folder:
         StoreError: it is no path, and no URL of an object store.
     """
     text = str(place)
-    if not text.isprintable():
-        raise StoreError(f"{text[:100]!r} is no place for a run: it has unprintable characters")
+    if text != clean(text):
+        raise StoreError(f"{text[:100]!r} is no place for a run: it has control characters")
     if "://" not in text:
         from tts_ray.results.local_folder import LocalFolder
 

@@ -24,7 +24,7 @@ from tts_ray.admission import Admission
 from tts_ray.concurrency import together
 from tts_ray.engines.load import Spec
 from tts_ray.engines.spec import Capacity, Device, environment
-from tts_ray.errors import EngineError, PlacementError
+from tts_ray.errors import EngineError, Interrupted, PlacementError
 from tts_ray.evaluate import Engines
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.actors import EngineActor, RemotePolicy, RemoteReward
@@ -88,6 +88,9 @@ def connect(address: str | None) -> None:
     except (OSError, ValueError, RuntimeError, RayError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PlacementError(f"no Ray cluster at {found!r}: {reason}") from None
+    except SystemExit:
+        # What Ray makes of a SIGTERM while it starts.
+        raise Interrupted("interrupted; run the same command to go on") from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)

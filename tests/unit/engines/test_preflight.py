@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from tests.patience import PATIENCE_S
 from tests.unit.engines.conftest import NO_JSON, change, halve, refusal
 from tts_ray.config import ModelConfig, PolicyConfig, PrmConfig
 from tts_ray.engines.contexts import Room
@@ -233,7 +234,7 @@ def test_a_run_checks_the_small_files_of_a_hub_id_and_leaves_its_weights(
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.stdout == "['the weights of policy.model=owner/name'] 1024\n", done.stderr

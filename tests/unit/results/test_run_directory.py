@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.patience import PATIENCE_S
 from tts_ray.errors import StoreError
 from tts_ray.results.run_directory import RunDirectory, parts, read
 from tts_ray.results.schema import to_record
@@ -169,7 +170,7 @@ with opened(folder_at(sys.argv[1])) as directory:
         cwd=pathlib.Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
     )
     assert "cannot be written" in done.stdout
