@@ -227,18 +227,28 @@ def usage_of(run):
     return totals
 
 
-def test_ten_kills_and_a_resume_leave_every_problem_exactly_once_and_the_same_ledger(
-    finished, tmp_path
+def environment_of_the_cluster():
+    """What a driver needs to join the Ray that this process has started for itself."""
+    token = {k: v for k, v in os.environ.items() if k.startswith("RAY_AUTH")}
+    return token | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+def test_twenty_kills_and_a_resume_leave_every_problem_exactly_once_and_the_same_ledger(
+    finished, cluster, tmp_path
 ):
+    import ray
+
     run = tmp_path / "run"
+    address = f"cluster.address={ray.get_runtime_context().gcs_address}"
     slow = "policy.extra={seconds: 0.4}"
-    few = "policy.max_num_seqs=8"
     dice = random.Random(0)
-    for _ in range(10):
+    for _ in range(20):
         process = subprocess.Popen(
-            command(run, slow, few),
+            command(run, slow, address),
             cwd=ROOT,
-            env=ENVIRONMENT | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+            env=ENVIRONMENT
+            | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+            | environment_of_the_cluster(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -246,8 +256,8 @@ def test_ten_kills_and_a_resume_leave_every_problem_exactly_once_and_the_same_le
         deadline = time.monotonic() + PATIENCE_S
         while len(parts(folder_at(run))) == before and process.poll() is None:
             assert time.monotonic() < deadline, "nothing was written"
-            time.sleep(0.05)
-        time.sleep(dice.random())
+            time.sleep(0.02)
+        time.sleep(dice.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE_S)
     assert job(run).returncode == 0

@@ -12,6 +12,7 @@ from tts_ray.analysis.scoreboard import Score, Scoreboard
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.flops import CONVENTIONS, Sizes, flops
 from tts_ray.results.folder import Folder
+from tts_ray.results.grade_file import grade_files
 from tts_ray.results.run_directory import parts
 
 
@@ -65,7 +66,7 @@ def show_results(log: Log, name: str, board: Scoreboard, sizes: Sizes, run: Fold
         ("problems", problems_table(stored_outcomes(run, failed=True))),
     ):
         log.table(title, table.columns, table.rows)
-    log.keep(name, [run.address(file) for file in ("run.yaml", *parts(run))])
+    log.keep(name, [run.address(file) for file in ("run.yaml", *parts(run), *grade_files(run))])
 
 
 def show_sweep(log: Log, sweep: Folder, cells: Mapping[str, tuple[Scoreboard, Sizes]]) -> None:

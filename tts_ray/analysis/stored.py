@@ -6,6 +6,7 @@ from tts_ray.analysis.outcomes import COLUMNS, Outcome
 from tts_ray.flops import Sizes
 from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
+from tts_ray.results.grade_file import newer_grades, with_newer_grades
 from tts_ray.results.problem_list import problem_list
 from tts_ray.results.run_directory import read
 
@@ -32,6 +33,7 @@ def all_outcomes(folder: Folder) -> list[Outcome]:
         StoreError: a result file cannot be read.
     """
     found, seen = [], set()
+    newer = newer_grades(folder)
     for row in read(folder, COLUMNS).to_pylist():
         key = (row["problem_id"], row["search"])
         if row["error"] is None and key in seen:
@@ -39,7 +41,7 @@ def all_outcomes(folder: Folder) -> list[Outcome]:
             continue
         if row["error"] is None:
             seen.add(key)
-        found.append(Outcome.from_row(row))
+        found.append(Outcome.from_row(with_newer_grades(row, newer)))
     return found
 
 

@@ -36,6 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = job_console()
     config = load_config(arguments.config, CONFIGS)
     board = run(config, console, retry_failed=arguments.retry_failed)
+    if board.ungraded:
+        say(
+            console,
+            f"{board.ungraded} problems have answers that could not be compared and count as "
+            f"wrong; jobs/regrade.py tries them again",
+        )
     left = board.total - board.done
     if left:
         say(console, f"{left} of {board.total} searches failed; --retry-failed tries them again")

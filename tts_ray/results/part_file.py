@@ -42,9 +42,13 @@ def part_number(name: str) -> int | None:
 
 def to_part(name: str, records: list[Record]) -> bytes:
     """The content of a part of that name."""
-    table = pa.Table.from_pylist([to_row(record) for record in records], SCHEMA)
+    return sealed_file(name, pa.Table.from_pylist([to_row(record) for record in records], SCHEMA))
+
+
+def sealed_file(name: str, table: pa.Table) -> bytes:
+    """A table as a Parquet file of that name, with its checksum in it."""
     content = io.BytesIO()
-    with pq.ParquetWriter(content, SCHEMA, compression="zstd") as writer:
+    with pq.ParquetWriter(content, table.schema, compression="zstd") as writer:
         writer.write_table(table)
         writer.add_key_value_metadata({NAME: name, SEAL: MARK + BLANK})
     blank = content.getvalue()
@@ -61,10 +65,12 @@ def digest(content: bytes, at: int) -> bytes:
     return found.hexdigest().encode()
 
 
-def read_part(folder: Folder, name: str, columns: list[str] | None) -> pa.Table:
+def read_part(
+    folder: Folder, name: str, columns: list[str] | None, schema: pa.Schema = SCHEMA
+) -> pa.Table:
     """The rows of a part, checked against its checksum; with `columns`, only those, nested ones
     as candidates.list.element.kept. What earlier versions did not write is null, or in a choice of
-    nested columns not there.
+    nested columns not there. Another sealed file than a part is read by its own `schema`.
 
     Raises:
         BadPart: it is no such file, or not all of one, or is not what was written.
@@ -94,25 +100,25 @@ def read_part(folder: Folder, name: str, columns: list[str] | None) -> pa.Table:
             )
         if said.get(NAME, name.encode()) != name.encode():
             raise BadPart(f"{where} is a copy of {said[NAME].decode('utf-8', 'replace')}")
-        check_schema(file.schema_arrow, where)
+        check_schema(file.schema_arrow, schema, where)
         table = file.read(columns)
         if not sealed:
             table.validate(full=True)
         check_nulls(table, where)
-        return table if columns else table.cast(SCHEMA)
+        return table if columns else table.cast(schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise BadPart(f"{where} is not readable ({reason[:200]})") from None
 
 
-def check_schema(found: pa.Schema, where: str) -> None:
-    """Refuse a file whose columns are not those of SCHEMA.
+def check_schema(found: pa.Schema, wanted: pa.Schema, where: str) -> None:
+    """Refuse a file whose columns are not those of its schema.
 
     Raises:
         BadPart: one is missing, foreign, or of another type.
     """
-    if not fits(pa.struct(list(found)), pa.struct(list(SCHEMA))):
-        other = {f.name for f in found} ^ set(SCHEMA.names) or {"the columns' types"}
+    if not fits(pa.struct(list(found)), pa.struct(list(wanted))):
+        other = {f.name for f in found} ^ set(wanted.names) or {"the columns' types"}
         raise BadPart(f"{where} does not have the columns of a part: {', '.join(sorted(other))}")
 
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 from tts_ray.errors import StoreError
 from tts_ray.results.description import FILE, stored_identity
 from tts_ray.results.folder import Folder
+from tts_ray.results.grade_file import newer_grades, with_newer_grades
 from tts_ray.results.part_file import BadPart, part_name, part_number, read_part, to_part
 from tts_ray.results.problem_list import problem_list
 from tts_ray.results.schema import SCHEMA, to_record
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 
 OWN = re.compile(
     r"run\.yaml|problems\.json|lock(\.\w+)?|probe(-\w+)?|job\.log(\.\d+)?|wandb|\w+\.png|"
-    r"report\.md|part-\d+\.parquet(\.bad)?|(part-\d+\.parquet|run\.yaml|problems\.json|probe)\.tmp"
+    r"report\.md|(part|grades)-\d+\.parquet(\.bad)?|"
+    r"((part|grades)-\d+\.parquet|run\.yaml|problems\.json|probe)\.tmp"
 )
 """What a run leaves in its directory."""
 
@@ -259,13 +261,14 @@ def records(folder: Folder) -> Iterator[Record]:
         StoreError: a part is not a whole file of this schema.
     """
     dropped = set(problem_list(folder).dropped)
+    newer = newer_grades(folder)
     seen: set[tuple[str, str]] = set()
     for part in parts(folder):
         for row in whole_part(folder, part, None).to_pylist():
             key = (row["problem_id"], row["search"])
             if row["error"] is None and key not in seen and row["problem_id"] not in dropped:
                 seen.add(key)
-                yield to_record(row)
+                yield to_record(with_newer_grades(row, newer))
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:

@@ -1,0 +1,114 @@
+"""Grades that were made again, beside the parts that hold the first ones.
+
+A part is never written over. A file grades-000001.parquet has, for some searches, the grades of all
+their candidates, and the grader's version; of several files the last one counts.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import pyarrow as pa
+
+from tts_ray.errors import StoreError
+from tts_ray.results.folder import Folder
+from tts_ray.results.part_file import BadPart, read_part, sealed_file
+from tts_ray.results.schema import SCHEMA as RECORDS
+from tts_ray.results.schema import to_candidate
+from tts_ray.types import Record
+
+_FILE = re.compile(r"grades-(\d{6})\.parquet")
+FIELDS = ("answer", "group", "correct", "ungraded")
+SCHEMA = pa.schema(
+    [
+        ("problem_id", pa.string()),
+        ("search", pa.string()),
+        ("grader", pa.string()),
+        (
+            "grades",
+            pa.list_(
+                pa.struct(
+                    [RECORDS.field("candidates").type.value_type.field(name) for name in FIELDS]
+                )
+            ),
+        ),
+    ],
+    metadata=RECORDS.metadata,
+)
+Key = tuple[str, str]
+"""Problem id and search."""
+Grades = Sequence[Mapping[str, Any]]
+
+
+def grade_files(folder: Folder) -> list[str]:
+    """The names of the files of newer grades, oldest first. Raises OSError."""
+    return [name for name in folder.files() if _FILE.fullmatch(name)]
+
+
+@dataclass(frozen=True)
+class Regrade:
+    """New grades of all candidates of one search."""
+
+    problem_id: str
+    search: str
+    grades: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The grades of a graded record."""
+        rows = [to_candidate(candidate) for candidate in record.candidates]
+        grades = [{name: row[name] for name in FIELDS} for row in rows]
+        return cls(record.problem.id, record.search, grades)
+
+
+def write_grades(folder: Folder, new: Sequence[Regrade], grader: str) -> str:
+    """Write grades as the newest; the file's name.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    rows = [asdict(each) | {"grader": grader} for each in new]
+    try:
+        last = max((int(name[7:13]) for name in grade_files(folder)), default=0)
+        name = f"grades-{last + 1:06d}.parquet"
+        folder.create(name, sealed_file(name, pa.Table.from_pylist(rows, SCHEMA)))
+    except OSError as error:
+        raise StoreError(f"the grades cannot be written to {folder}: {error}") from None
+    return name
+
+
+def newer_grades(folder: Folder) -> dict[Key, Grades]:
+    """The newest grades of every search that was graded again.
+
+    Raises:
+        StoreError: a file of them cannot be read.
+    """
+    found: dict[Key, Grades] = {}
+    try:
+        for name in grade_files(folder):
+            for row in read_part(folder, name, None, SCHEMA).to_pylist():
+                found[row["problem_id"], row["search"]] = row["grades"]
+    except BadPart as error:
+        raise StoreError(f"{error}; delete it, and grade again with jobs/regrade.py") from None
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error}") from None
+    return found
+
+
+def with_newer_grades(row: dict[str, Any], newer: Mapping[Key, Grades]) -> dict[str, Any]:
+    """A row of a part, with the newest grades of its candidates.
+
+    Raises:
+        StoreError: they are of other candidates.
+    """
+    grades = newer.get((row["problem_id"], row["search"]))
+    if grades is None or row["error"] is not None:
+        return row
+    if len(grades) != len(row["candidates"]):
+        raise StoreError(
+            f"the newer grades of {row['search']} on problem {row['problem_id']} are "
+            f"{len(grades)}, of {len(row['candidates'])} candidates; delete grades-*.parquet"
+        )
+    pairs = zip(row["candidates"], grades, strict=True)
+    return row | {"candidates": [candidate | dict(grade) for candidate, grade in pairs]}
