@@ -35,6 +35,10 @@ def enter(command: str, arguments: Sequence[str] | None = None) -> int:
         except TtsError as error:
             print(f"error: {clean(str(error))}", file=sys.stderr)
             return error.exit_code
+        except OSError as error:
+            # No place for temporary files, no more processes: what no part of the job can mend.
+            print(f"error: {type(error).__name__}: {clean(str(error))}", file=sys.stderr)
+            return TtsError.exit_code
         finally:
             with suppress(OSError, ValueError):
                 sys.stdout.flush()

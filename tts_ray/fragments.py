@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tts_ray.errors import ConfigError, suggest
-from tts_ray.typed import holds_text
+from tts_ray.typed import declared, is_texts
 from tts_ray.yaml_text import parse_yaml, plain, read_yaml, short
 
 GROUPS = ("policy", "prm", "dataset", "search")
@@ -66,10 +66,18 @@ def fragment(argument: str | Mapping[str, Any], configs: Path, schema: type) -> 
         )
     found: Any = value
     if not (key in GROUPS and is_choice(value)):
-        found = parse_yaml(value, key, as_text=holds_text(schema, key))
+        found = value_of(value, key, declared(schema, key))
     for part in reversed(key.split(".")):
         found = {part: found}
     return expand_groups(found, configs)
+
+
+def value_of(text: str, key: str, kind: Any) -> Any:
+    """The value that an argument gives a key of this type: what is text stays as it is written,
+    unless it is in quotes."""
+    if kind is str and text.strip() not in ("", "null", "~") and text[0] not in "'\"":
+        return plain(text, key)
+    return parse_yaml(text, key, as_text=kind is str or is_texts(kind))
 
 
 def is_choice(value: str) -> bool:

@@ -97,16 +97,20 @@ def inner(schema: Any) -> Any:
     return schema
 
 
-def holds_text(schema: Any, key: str) -> bool:
-    """Whether the value of a dotted key of a schema is text, or a list of texts."""
+def declared(schema: Any, key: str) -> Any:
+    """The type that a schema gives the value of a dotted key, without its annotations; None where
+    it gives none."""
     for part in key.split("."):
         hints = get_type_hints(schema, include_extras=True) if is_dataclass(schema) else {}
         if part not in hints:
-            return False
+            return None
         schema = inner(hints[part])
-    if get_origin(schema) is list:
-        schema = inner(get_args(schema)[0])
-    return schema is str
+    return schema
+
+
+def is_texts(schema: Any) -> bool:
+    """Whether a type is a list of texts."""
+    return get_origin(schema) is list and inner(get_args(schema)[0]) is str
 
 
 @lru_cache(maxsize=64)

@@ -345,3 +345,49 @@ def test_a_wandb_that_cannot_be_reached_costs_the_run_nothing_and_its_key_is_now
     files = [path for path in run.rglob("*") if path.is_file()]
     assert not [path for path in files if key.encode() in path.read_bytes()]
     assert key not in said
+
+
+def test_a_disk_that_is_full_at_the_start_is_one_line_and_exit_code_two(tmp_path):
+    """A limit of 1 KiB a file stands in for the disk: the lock and the probe still fit."""
+    run = tmp_path / "run"
+    full = ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash"]
+    done = subprocess.run(
+        [*full, *command(run)],
+        cwd=ROOT,
+        env=ENVIRONMENT | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written" in done.stderr
+    assert not (run / "job.log").exists()
+
+
+def test_any_name_of_a_run_directory_is_shown_by_wandb_and_on_the_terminal(tmp_path):
+    run = tmp_path / "2026-11-25T22:15 #1? [/]é 100%"
+    run.parent.mkdir(parents=True, exist_ok=True)
+    done = job(run, "dataset.limit=3", "wandb.mode=offline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"results in {run}" in done.stdout
+    assert "W&B failed" not in done.stdout + done.stderr
+    (file,) = run.glob("wandb/offline-run-*/*.wandb")
+    assert "curve/accuracy/dvts/last-vote" in last_values(wandb_history(file))
+    (shown,) = wandb_records(file, "run")
+    assert shown.display_name == run.name
+    assert [a for a in wandb_records(file, "artifact") if a.type == "results"]
+
+
+def test_a_directory_that_vanishes_while_the_job_runs_ends_it_with_exit_code_two(tmp_path):
+    run = tmp_path / "run"
+    with started(run, "policy.extra={seconds: 0.4}", "search.n=128", "search.m=8") as process:
+        wait_for_results(run, process)
+        run.rename(tmp_path / "moved")
+        said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 2, said
+    assert f"its results are in {tmp_path / 'moved'}" in said
+    assert not run.exists() or not parts(folder_at(run))
+    before = len(rows(tmp_path / "moved"))
+    assert 0 < before < 2 * COUNT

@@ -103,6 +103,21 @@ def test_the_plan_runs_a_pilot_of_the_smallest_budgets_only(tmp_path):
     assert "finished by" in done.stdout
 
 
+def test_a_plan_whose_pilot_is_done_is_made_again(tmp_path):
+    _, first = sweep(tmp_path, "--plan", "--pilot", "1")
+    assert first.returncode == 0, first.stdout + first.stderr
+    _, again = sweep(tmp_path, "--plan", "--pilot", "1")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "what is left of the sweep" in again.stdout
+    assert "Traceback" not in again.stderr
+
+
+def test_a_pilot_of_no_problem_is_refused(tmp_path):
+    _, refused = sweep(tmp_path, "--plan", "--pilot", "0")
+    assert refused.returncode == 2
+    assert "must be a whole number of at least 1, not '0'" in refused.stderr
+
+
 def test_a_limit_stops_the_sweep_which_goes_on_when_it_is_raised(tmp_path):
     # more sequences than the engines take at once, so that some problems wait for others
     wide = GRID | {"search": {"name": "best_of_n", "n": 64}}

@@ -59,7 +59,7 @@ def refused(*arguments):
         ("cluster.attempts=-3", "cluster.attempts=-3 must be at least 1"),
         ("dataset.limit=0", "dataset.limit=0 must be at least 1"),
         ("dataset.levels=[2147483648]", "dataset.levels[0]=2147483648"),
-        ("run=a\x1bb", "run is not YAML"),
+        ("run=a\x1bb", "run holds the control character"),
         ("seed=[", "seed is not YAML"),
         ("seed=" + "[" * 3000, "seed is nested deeper than 30 levels"),
     ],
@@ -104,6 +104,13 @@ def test_a_name_that_is_too_long_for_a_file_is_one_line():
 def test_ids_stay_the_text_they_are():
     ids = load("dataset.ids=[91634497876199e1, 8321e05062133190, '7']").dataset.ids
     assert ids == ["91634497876199e1", "8321e05062133190", "7"]
+
+
+def test_text_on_the_command_line_is_as_it_is_written():
+    assert load("run=runs/2026-01-01T10:30 #1 [x]").run == "runs/2026-01-01T10:30 #1 [x]"
+    assert load("dataset.split=007").dataset.split == "007"
+    assert load('policy.separator="\\n"').policy.separator == "\n"
+    assert load("wandb.entity=null").wandb.entity is None
 
 
 def test_text_that_looks_like_a_number_survives_run_yaml():

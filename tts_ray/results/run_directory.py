@@ -88,11 +88,12 @@ class RunDirectory:
         self._opened.close()
 
     def _describe(self) -> None:
-        if FILE not in self.folder.files():
-            if parts(self.folder):
-                raise StoreError(f"{self.folder} has results but no {FILE}; choose another run=")
+        if not parts(self.folder):
+            # Without results any configuration will do: one that was refused is corrected here.
             self.folder.write(FILE, dump_yaml(self.about | {"identity": self.identity}))
             return
+        if FILE not in self.folder.files():
+            raise StoreError(f"{self.folder} has results but no {FILE}; choose another run=")
         changes = differences(stored_identity(self.folder), self.identity)
         if changes:
             raise StoreError(
@@ -182,9 +183,12 @@ def refuse_other_files(folder: Folder) -> None:
     """Refuse a folder that was not made for a run or a sweep: results would lie among other files.
 
     Raises:
-        StoreError: it holds such files. OSError: it cannot be read.
+        StoreError: it holds such files, or cannot be read.
     """
-    names = folder.names()
+    try:
+        names = folder.names()
+    except OSError as error:
+        raise StoreError(f"run directory {folder} cannot be written: {error}") from None
     other = [name for name in names if not OWN.fullmatch(name)]
     if other and FILE not in names and not runs_in(folder):
         shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")

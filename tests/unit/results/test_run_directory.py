@@ -87,9 +87,15 @@ def test_a_second_job_on_the_directory_is_refused(folder):
         pass
 
 
-def test_another_configuration_is_refused_with_the_difference(folder):
+def test_a_run_without_results_takes_another_configuration(folder):
     with opened(folder):
         pass
+    with opened(folder, {"policy": {"name": "b"}, "seed": 0}):
+        assert yaml.safe_load(folder.read("run.yaml"))["identity"]["policy"] == {"name": "b"}
+
+
+def test_another_configuration_is_refused_with_the_difference(folder):
+    write(folder, [record_of(1)])
     changed = {"policy": {"name": "b"}, "seed": 0}
     with pytest.raises(StoreError, match=r"policy\.name: 'a' -> 'b'"), opened(folder, changed):
         pass
