@@ -202,5 +202,5 @@ def kind(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return "a number" if math.isfinite(value) else f"{value}"
+        return f"{value}" if isinstance(value, float) and not math.isfinite(value) else "a number"
     return {str: "text", type(None): "nothing"}.get(type(value), f"a {type(value).__name__}")

@@ -5,8 +5,8 @@ import pytest
 from tests.fuzz.fuzz import SHARES, case
 
 CASES = {
-    **{"config": 110, "sweep": 30, "strategy": 40, "dataset": 40, "part": 15},
-    **{"run_yaml": 12, "place": 15, "checkpoint": 14},
+    **{"config": 500, "sweep": 150, "strategy": 200, "dataset": 80, "part": 40},
+    **{"run_yaml": 40, "place": 60, "checkpoint": 60},
 }
 
 

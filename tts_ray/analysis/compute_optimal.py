@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tts_ray.analysis.curves import nested_budgets
 from tts_ray.analysis.metrics import Estimate, accuracy, expected_accuracy, pass_at_k
 from tts_ray.analysis.outcomes import Outcome, search_budget, search_name, search_settings
+from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes, Work, flops
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.strategy import METHODS, Route, Strategy, estimate
@@ -100,16 +101,22 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
     problems. A pool is an arm at each budget it holds. FLOPs are by `sizes.convention`.
 
     Raises:
-        ValueError: there is no best-of-N pool.
+        StoreError: there is no best-of-N pool of PILOT samples or more, or it has one problem.
     """
     by_search: dict[str, dict[str, Outcome]] = {}
     for outcome in outcomes:
         by_search.setdefault(outcome.search, {})[outcome.problem_id] = outcome
     pools = [key for key in by_search if search_name(key) == "best_of_n"]
-    if not pools:
-        raise ValueError("difficulty and strategy need a best-of-N pool")
-    pool = by_search[max(pools, key=search_budget)]
+    largest = max(pools, key=search_budget, default="")
+    if not largest or search_budget(largest) < PILOT:
+        raise StoreError(
+            f"difficulty and strategies need a finished best-of-N pool of N >= {PILOT} with a PRM; "
+            f"add one to the sweep: search: {{name: best_of_n, n: 64}}"
+        )
+    pool = by_search[largest]
     problems = tuple(pool)
+    if len(problems) < 2:
+        raise StoreError("a strategy is chosen on some problems for others: one problem is too few")
     values: dict[Arm, NDArray[np.float64]] = {}
     costs: dict[Arm, NDArray[np.float64]] = {}
     unfinished: list[str] = []

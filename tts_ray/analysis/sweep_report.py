@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tts_ray.analysis.adaptive import adaptive_values, route_taken
 from tts_ray.analysis.compute_optimal import (
@@ -138,16 +137,23 @@ def difficulty_line(evidence: Evidence) -> str:
     """How many problems each bin has."""
     counts = Counter(BINS[each] for each in bins_of(evidence.pass_at_1, EDGES))
     edges = ", ".join(f"{100 * e:.0f} %" for e in quantile_edges(evidence.pass_at_1, 5))
-    inner = float(np.corrcoef(evidence.looks, evidence.pass_at_1)[0, 1])
     error = 100 * float(
         np.sqrt(evidence.pass_at_1 * (1 - evidence.pass_at_1) / evidence.samples).max()
     )
     return (
         f"Difficulty from {evidence.samples} samples a problem (standard error at most "
         f"{error:.1f} points): {', '.join(f'{counts[name]} {name}' for name in BINS)}; quintiles "
-        f"would lie at {edges}. The label-free estimate of {PILOT} samples correlates with pass@1 "
-        f"by {inner:.2f}.\n"
+        f"would lie at {edges}. The label-free estimate of {PILOT} samples "
+        f"{correlation(evidence)}.\n"
     )
+
+
+def correlation(evidence: Evidence) -> str:
+    """How the label-free estimate goes with pass@1, in words."""
+    if not (np.ptp(evidence.looks) and np.ptp(evidence.pass_at_1)):
+        return "cannot be compared with pass@1: one of them is the same for all problems"
+    found = float(np.corrcoef(evidence.looks, evidence.pass_at_1)[0, 1])
+    return f"correlates with pass@1 by {found:.2f}"
 
 
 def fits_table(evidence: Evidence) -> str:
@@ -173,22 +179,31 @@ def fits_table(evidence: Evidence) -> str:
     return table(header, rows)
 
 
-def greedy_of(study: Study) -> NDArray[np.float64]:
-    """The greedy answers of a study, problems in the order of their ids."""
-    found = {o.problem_id: o for o in study.outcomes if search_name(o.search) == "greedy"}
-    return np.array([float(found[key].right("majority")) for key in sorted(found)])
+def overtaking(found: Sequence[Study]) -> str:
+    """Of each dataset's smallest policy with search against its largest one's greedy answers."""
+    parts = []
+    for dataset in dict.fromkeys(study.dataset for study in found):
+        mine = [study for study in found if study.dataset == dataset]
+        if mine[0].policy != mine[-1].policy:
+            parts.append(overtaking_table(mine[0], mine[-1], mine[0].evidence()))
+    return "\n".join(["## Small with search against large\n", *parts]) if parts else ""
 
 
 def overtaking_table(small: Study, large: Study, evidence: Evidence) -> str:
-    """The smaller policy with search against the larger one's greedy answer."""
-    order = np.argsort(evidence.problems)
-    greedy = greedy_of(large)
+    """The smaller policy with search against the larger one's greedy answer, on one dataset."""
+    answers = {o.problem_id: o for o in large.outcomes if search_name(o.search) == "greedy"}
+    if not set(answers) >= set(evidence.problems):
+        return (
+            f"{small.policy} cannot be compared with {large.policy} on {large.dataset}, whose "
+            f"greedy answers are not all there: add search.name=greedy to its cells.\n"
+        )
+    greedy = np.array([float(answers[key].right("majority")) for key in evidence.problems])
     base = mean_flops(large, "greedy", 1)
     rows = []
     for arm in sorted(evidence.values, key=lambda arm: (arm.search, arm.n)):
         if arm.aggregation != HEADLINE or (arm.n == 1):
             continue
-        found = lead(evidence.values[arm][order], greedy)
+        found = lead(evidence.values[arm], greedy)
         cost = mean_flops(small, arm.search, arm.n)
         ratios = [
             f"{cost[c] / base[c]:.3g}" if c in cost and c in base else "" for c in CONVENTIONS
@@ -202,7 +217,10 @@ def overtaking_table(small: Study, large: Study, evidence: Evidence) -> str:
                 *ratios,
             ]
         )
-    title = f"{small.policy} against {large.policy} greedy ({100 * greedy.mean():.1f} %)"
+    title = (
+        f"{small.policy} against {large.policy} greedy ({100 * greedy.mean():.1f} %) "
+        f"on {large.dataset}"
+    )
     header = ("method", "N", "lead in points", "above in", *(f"FLOPs, {c}" for c in CONVENTIONS))
     return f"**{title}**; FLOPs as a multiple of the larger policy's\n\n" + table(header, rows)
 
@@ -232,8 +250,4 @@ def report(found: Sequence[Study]) -> str:
             "### Curves\n",
             fits_table(evidence),
         ]
-    small, large = found[0], found[-1]
-    if small.policy != large.policy:
-        parts += ["## Small with search against large\n"]
-        parts += [overtaking_table(small, large, small.evidence())]
-    return "\n".join(parts)
+    return "\n".join([*parts, overtaking(found)])

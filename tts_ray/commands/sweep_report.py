@@ -26,14 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     sweep = folder_at(arguments.sweep)
     found = studies(sweep)
-    text = report(found)
     try:
+        text = report(found)
         sweep.write("report.md", text.encode())
         sweep.write("accuracy.png", plot(found))
         for study in found:
             settings = strategy(study.evidence()).settings()
             name = f"strategy-{study.policy}--{study.prm}--{study.dataset}.yaml"
             sweep.write(name, dump_yaml(settings))
+    except ValueError as error:
+        raise StoreError(f"{sweep} cannot be reported: {error}") from None
     except OSError as error:
         raise StoreError(f"the report cannot be written to {sweep}: {error}") from None
     print(text)

@@ -199,8 +199,10 @@ def text_of(value: Any, where: str, column: str) -> str:
         value = value[0]
     if isinstance(value, str) and canonical_form(value):
         return value.strip()
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return str(int(value)) if value == int(value) else str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value)) if value.is_integer() else str(value)
     raise ConfigError(f"{where}: {column} is {described(value)}, not an answer: text or a number")
 
 

@@ -1,0 +1,64 @@
+"""The report of a sweep, on the evidence that sweeps may leave."""
+
+import warnings
+
+import pytest
+
+from tts_ray.analysis.metrics import Pool
+from tts_ray.analysis.outcomes import Outcome
+from tts_ray.analysis.study import Study
+from tts_ray.analysis.sweep_report import report
+from tts_ray.errors import StoreError
+from tts_ray.flops import ModelSize, Sizes
+from tts_ray.types import Usage
+
+SIZES = Sizes(ModelSize(1e6), ModelSize(1e6))
+
+
+def outcome(problem, search, n, right=True):
+    pool = Pool((0,) * n, (right,) * n, ((0.5,),) * n)
+    return Outcome(problem, None, search, pool, Usage(generated_tokens=9), Usage(), 0, 0.1, None, 5)
+
+
+def study(policy, size, dataset, count, *, greedy=True, n=4):
+    problems = [f"{dataset}-{at}" for at in range(count)]
+    searches = [
+        ("best_of_n", n, f"best_of_n(n={n})"),
+        ("dvts", 4, "dvts(n=4,m=4,depth=40,rank=last)"),
+    ]
+    if greedy:
+        searches.append(("greedy", 1, "greedy(n=1)"))
+    outcomes = [outcome(p, key, k, right=p[-1] != "0") for p in problems for _, k, key in searches]
+    return Study(policy, "prm", dataset, 0, outcomes, Sizes(ModelSize(size)), {})
+
+
+def test_policies_are_compared_on_the_same_dataset_only():
+    said = report(
+        [
+            study("small", 1e6, "a", 5),
+            study("small", 1e6, "b", 7),
+            study("large", 1e9, "a", 5),
+            study("large", 1e9, "b", 7),
+        ]
+    )
+    assert "small against large greedy (80.0 %) on a" in said
+    assert "small against large greedy (85.7 %) on b" in said
+
+
+def test_a_sweep_without_greedy_cells_says_what_is_missing():
+    said = report([study("small", 1e6, "a", 5), study("large", 1e9, "a", 5, greedy=False)])
+    assert "add search.name=greedy to its cells" in said
+
+
+def test_estimates_that_are_all_alike_are_not_correlated():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        said = report([study("small", 1e6, "a", 5)])
+    assert "cannot be compared with pass@1" in said
+    assert "nan" not in said
+
+
+@pytest.mark.parametrize(("count", "n", "named"), [(5, 2, "N >= 4"), (1, 4, "too few")])
+def test_a_pool_that_is_too_small_is_refused(count, n, named):
+    with pytest.raises(StoreError, match=named):
+        report([study("small", 1e6, "a", count, n=n)])
