@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tts_ray.engines.vllm_client import InlineClient
 from tts_ray.errors import EngineDied, EngineError
 from tts_ray.types import Sampling
@@ -27,7 +28,7 @@ def test_a_cancelled_request_is_aborted_and_others_go_on(policy):
         with pytest.raises(asyncio.CancelledError):
             await endless
         answer = await generate(policy, ids)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while client._running:
                 await asyncio.sleep(0.01)
         return answer

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import SMALL
+from tests.patience import PATIENCE_S
 from tests.ray.evaluation import candidates, run, until
 from tts_ray import pocket
 from tts_ray.engines.load import ScriptedRewardSpec
@@ -42,11 +43,11 @@ def test_an_engine_that_is_killed_while_it_loads_loads_again(cluster):
     async def go():
         async with Session() as session:
             loading = asyncio.create_task(session.use({"policy": POLICIES}))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while not (found := await asyncio.to_thread(processes, "ray::EngineActo")):
                     await asyncio.sleep(0.05)
             found[0].kill()
-            await asyncio.wait_for(loading, 120)
+            await asyncio.wait_for(loading, PATIENCE_S)
             return len(session.policies.alive)
 
     assert asyncio.run(go()) == 1
@@ -63,7 +64,7 @@ def test_what_dies_is_restarted_whole_and_the_results_are_the_same(calm, victim)
         await until(lambda: not slot.alive, "the loss is noticed")
         await until(lambda: not core.is_running(), "the engine core is gone")
         await until(lambda: not actor.is_running(), "the actor is gone")
-        await until(lambda: slot.alive, "the replica is back", 120)
+        await until(lambda: slot.alive, "the replica is back")
 
     records = run(POLICIES, REWARDS, strike)
     assert candidates(records) == calm

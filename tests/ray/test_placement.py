@@ -60,7 +60,7 @@ def seats(*fleet_list):
             await session.use(dict(zip(("policy", "prm"), fleet_list, strict=False)))
             return [seat(actor) for actor in session.actors]
 
-    return asyncio.run(asyncio.wait_for(go(), 120))
+    return asyncio.run(asyncio.wait_for(go(), PATIENCE_S))
 
 
 def nodes_of(places):
@@ -105,7 +105,7 @@ def test_replicas_on_fractions_share_a_card_and_start_one_after_the_other():
             await session.use({"policy": Fleet(POLICY, 1, policy), "prm": Fleet(REWARD, 1, prm)})
             return [seat(actor) for actor in session.actors]
 
-    policy, prm = asyncio.run(asyncio.wait_for(go(), 120))
+    policy, prm = asyncio.run(asyncio.wait_for(go(), PATIENCE_S))
     assert policy == prm
     assert events == ["policy starts", "policy loaded", "prm starts", "prm loaded"]
 

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tts_ray.admission import OVERLAP, Admission
 from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
 from tts_ray.errors import StoreError
@@ -26,7 +27,7 @@ def records_of(policies, rewards, sink=None, problems=PROBLEMS, admission=None):
         room = admission or Admission(64, 1 << 20)
         await evaluate(work, engines, room, sink or keep)
 
-    asyncio.run(asyncio.wait_for(go(), 30))
+    asyncio.run(asyncio.wait_for(go(), PATIENCE_S))
     return records
 
 

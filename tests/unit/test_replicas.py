@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tts_ray.engines.scripted import Faults, ScriptedPolicy
 from tts_ray.errors import EngineDied, EngineError, EnginesLost
 from tts_ray.replicas import PolicyPool
@@ -164,4 +165,4 @@ def test_the_idle_share_is_what_no_call_used():
         assert 0.5 <= stopped < began
         assert pool.idle_share > stopped
 
-    asyncio.run(asyncio.wait_for(go(), 30))
+    asyncio.run(asyncio.wait_for(go(), PATIENCE_S))

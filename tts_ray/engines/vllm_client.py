@@ -63,11 +63,21 @@ class Client(Protocol):
     def shutdown(self) -> None: ...
 
 
+ALIVE_S = 1.0
+"""How often a core in a process of its own is looked at, in seconds."""
+
+
 class ProcessClient(Client):
-    """A core in a process of its own."""
+    """A core in a process of its own.
+
+    vLLM knows at once when that process dies, and was seen to leave calls waiting for ever; so the
+    core is looked at while there are calls, and those of a dead one end.
+    """
 
     def __init__(self, engine: AsyncLLM) -> None:
         self.engine = engine
+        self._calls: set[asyncio.Task[Answer]] = set()
+        self._watch: asyncio.Task[None] | None = None
 
     @classmethod
     def load(cls, args: AsyncEngineArgs) -> Self:
@@ -79,6 +89,31 @@ class ProcessClient(Client):
             raise EngineError(f"vLLM's engine core failed to start: {why}") from error
 
     async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
+        call = asyncio.create_task(self._call(prompt, params))
+        self._calls.add(call)
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._end_calls_of_a_dead_core())
+        try:
+            return await call
+        except asyncio.CancelledError:
+            mine = asyncio.current_task()
+            if mine is not None and mine.cancelling():
+                raise
+            raise EngineDied(
+                "vLLM's engine core is dead, and left a call without an answer"
+            ) from None
+        finally:
+            self._calls.discard(call)
+
+    async def _end_calls_of_a_dead_core(self) -> None:
+        while self._calls:
+            await asyncio.sleep(ALIVE_S)
+            if self.engine.errored:
+                for call in self._calls:
+                    call.cancel()
+                return
+
+    async def _call(self, prompt: TokensPrompt, params: Params) -> Answer:
         call = self.engine.generate if isinstance(params, SamplingParams) else self.engine.encode
         last: RequestOutput | PoolingRequestOutput | None = None
         try:

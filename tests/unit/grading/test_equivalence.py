@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tts_ray.errors import ConfigError, TtsError
 from tts_ray.grading.equivalence import LONGEST, Grader
 from tts_ray.types import Grade
@@ -237,7 +238,7 @@ def test_a_worker_outlives_no_killed_driver_and_never_runs_its_main_module(tmp_p
         worker = os.pidfd_open(int(driver.stdout.readline()))
         driver.kill()
         assert driver.stdout.read() == b""
-    ended, _, _ = select.select([worker], [], [], 30)
+    ended, _, _ = select.select([worker], [], [], PATIENCE_S)
     os.close(worker)
     assert ended
 
