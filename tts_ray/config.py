@@ -21,7 +21,7 @@ from tts_ray.search.strategy import Strategy
 from tts_ray.search_grid import expand_grid, load_strategy
 from tts_ray.typed import Count, Integer, Name, Positive, Seconds, Text, typed
 from tts_ray.types import Sampling
-from tts_ray.yaml_text import kind
+from tts_ray.yaml_text import kind, short
 
 METHODS, BUDGETS = [name for name in SEARCHES if name != "adaptive"], [4, 16, 64]
 """What runs if no search or budget is named."""
@@ -46,7 +46,7 @@ class ModelConfig:
     min_replicas: Annotated[int, Field(strict=True, ge=1)] | None = None
     """So many are enough to begin and to go on, and the others join as there is room for them;
     null needs all to begin and one to go on."""
-    cpus: Annotated[float, Field(strict=True, gt=0, le=10_000, allow_inf_nan=False)] = 1
+    cpus: Annotated[float, Field(strict=True, ge=1e-4, le=10_000, allow_inf_nan=False)] = 1
     gpus: Annotated[float, Field(strict=True, ge=0, le=10_000, allow_inf_nan=False)] | None = None
     """GPUs of one replica: a fraction shares a card, a whole number splits the model over so many,
     0 runs on the CPU, null takes as few as hold it."""
@@ -106,7 +106,7 @@ class ClusterConfig:
     """A Ray address, "auto", or null to start Ray on this machine."""
     gpu_gib: Annotated[float, Field(strict=True, gt=0, le=10_000, allow_inf_nan=False)] = 80.0
     """Memory of one GPU, which the plan counts with."""
-    placement_s: Seconds = 120.0
+    placement_s: Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)] = 120.0
     """How long to wait for room for all replicas, in seconds; likewise below."""
     load_s: Seconds = 1800.0
     revival_s: Seconds = 300.0
@@ -219,6 +219,10 @@ def with_defaults(merged: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"policy.{key} is {kind(value)}, not settings")
     if policy:
         found["policy"] = policy
+    if isinstance(found.get("sampling") or {}, dict):
+        for key, value in ((found.get("sampling") or {}) | (sampling or {})).items():
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise ConfigError(f"sampling.{short(key)}={short(value)} must be a number")
     if found.get("sampling") is None:
         found["sampling"] = sampling or {}
     elif isinstance(found["sampling"], dict):

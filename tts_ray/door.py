@@ -19,6 +19,7 @@ from tts_ray.errors import Interrupted, TtsError
 from tts_ray.text import clean
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What asks a job to stop."""
 
 
 def enter(command: str, arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +36,9 @@ def enter(command: str, arguments: Sequence[str] | None = None) -> int:
         except TtsError as error:
             print(f"error: {clean(str(error))}", file=sys.stderr)
             return error.exit_code
+        except KeyboardInterrupt:
+            print("error: interrupted; run the same command to go on", file=sys.stderr)
+            return Interrupted.exit_code
         except OSError as error:
             # No place for temporary files, no more processes: what no part of the job can mend.
             print(f"error: {type(error).__name__}: {clean(str(error))}", file=sys.stderr)
@@ -46,14 +50,15 @@ def enter(command: str, arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted where SIGINT or SIGTERM finds the job, until something better catches
-    them: once searches are in flight, they are given time to end (runtime/interrupt.py)."""
+    """Raise KeyboardInterrupt where SIGINT or SIGTERM finds the job, which no library takes for an
+    error of its own, until something better catches them: once searches are in flight, they are
+    given time to end (runtime/interrupt.py)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(*_: object) -> None:
-        raise Interrupted("interrupted; run the same command to go on")
+        raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:

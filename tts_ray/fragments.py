@@ -20,10 +20,15 @@ from tts_ray.typed import declared, is_texts
 from tts_ray.yaml_text import parse_yaml, plain, read_yaml, short
 
 GROUPS = ("policy", "prm", "dataset", "search")
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+SECRET = re.compile(
+    r"(^|_)(API_?KEY|KEY|KEY_ID|TOKEN|AUTH|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|"
+    r"PAT|CREDENTIALS?|DATABASE_URL|DSN|CONNECTION_STRING)$",
+    re.IGNORECASE,
+)
 """Names of environment variables whose values are nobody else's business."""
-LEAST_SECRET = 8
-"""Characters of the shortest value that is taken for a secret wherever it stands."""
+LEAST_SECRET, LEAST_PART = 8, 16
+"""Characters of the shortest value that is taken for a secret where it is a whole text, and where
+it is a part of one."""
 _FROM_ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,}\s]+)")
 _KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -54,7 +59,7 @@ def fragment(argument: str | Mapping[str, Any], configs: Path, schema: type) -> 
     """What one argument adds."""
     if not isinstance(argument, str):
         return expand_groups(plain(argument, "the settings"), configs)
-    if argument.endswith((".yaml", ".yml")) and "=" not in argument:
+    if argument.endswith((".yaml", ".yml")) and ("=" not in argument or os.path.isfile(argument)):
         return expand_groups(read_yaml(argument), configs)
     key, equals, value = argument.partition("=")
     if not equals:
@@ -127,9 +132,10 @@ def resolve(merged: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in plain containers, with its key."""
+    """Every text in plain containers, the keys themselves too, with its key."""
     if isinstance(value, Mapping):
         for name, each in value.items():
+            yield key or "a key", str(name)
             yield from texts(each, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list):
         for at, each in enumerate(value):
@@ -163,7 +169,7 @@ def refuse_secret_values(resolved: Mapping[str, Any]) -> None:
     }
     for key, text in texts(resolved):
         for value, name in secrets.items():
-            if value in text:
+            if value == text or (len(value) >= LEAST_PART and value in text):
                 raise stored_secret(key, name)
 
 

@@ -21,6 +21,8 @@ from tts_ray.search.search import Search
 from tts_ray.typed import Integer, Positive, Text, typed
 from tts_ray.yaml_text import short
 
+OF_A_GRID = {"policy": ("name", "model"), "prm": ("name", "model"), "dataset": ("name", "path")}
+"""What the grids name, which `base` cannot name again."""
 LONGEST_NAME = 255
 """Bytes that a file system allows the name of a directory."""
 OF_A_CELL = ("run", "search", "seed")
@@ -69,14 +71,30 @@ def load_sweep(arguments: Sequence[str], configs: Path) -> tuple[SweepConfig, li
         ConfigError: a file, key, name or value is wrong.
     """
     sweep = typed(SweepConfig, gather(arguments, configs, SweepConfig))
-    for key in OF_A_CELL:
-        if key in sweep.base:
-            raise ConfigError(f"base.{key} would be ignored: {key} is what cells differ in")
+    refuse_overruled(sweep.base)
     found = [cell for grid in sweep.grids for cell in cells_of(grid, sweep, configs)]
     if not found:
         raise ConfigError("the sweep has no cells; name policies, datasets and searches")
     cells = {cell.run: cell for cell in found}
     return sweep, ordered(largest_pools(list(cells.values())))
+
+
+def refuse_overruled(base: Mapping[str, Any]) -> None:
+    """Refuse settings of every cell that would take the place of what the grids name.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for key in OF_A_CELL:
+        if key in base:
+            raise ConfigError(f"base.{key} would be ignored: {key} is what cells differ in")
+    for group, names in OF_A_GRID.items():
+        own = base.get(group, {})
+        if not isinstance(own, Mapping) or set(own) & set(names):
+            raise ConfigError(
+                f"base.{group}={short(own)} would take the place of what the grids name; give "
+                f"settings that all of them share, without {', '.join(names)}"
+            )
 
 
 def largest_pools(cells: list[RunConfig]) -> list[RunConfig]:

@@ -71,7 +71,7 @@ def typed(schema: type[T], value: Mapping[str, Any], *, more: bool = False) -> T
 
 def unknown_keys(schema: Any, value: Any, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
     """Keys of `value`, with dots, that the schema does not have; each with those known there."""
-    schema, value = inner(schema), value
+    schema = inner(schema)
     if get_origin(schema) is list and isinstance(value, list):
         for at, each in enumerate(value):
             yield from unknown_keys(get_args(schema)[0], each, f"{prefix}[{at}]")

@@ -109,7 +109,8 @@ def test_a_plan_whose_pilot_is_done_is_made_again(tmp_path):
     _, again = sweep(tmp_path, "--plan", "--pilot", "1")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "what is left of the sweep" in again.stdout
-    assert "Traceback" not in again.stderr
+    assert "pilot failed" not in again.stdout
+    assert "the pilot ran in an earlier job" in again.stdout
 
 
 def test_a_pilot_of_no_problem_is_refused(tmp_path):

@@ -6,7 +6,7 @@ from tts_ray.analysis.outcomes import COLUMNS, Outcome
 from tts_ray.flops import Sizes
 from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
-from tts_ray.results.grade_file import newer_grades, with_newer_grades
+from tts_ray.results.grade_file import ANSWER, newer_grades, with_newer_grades
 from tts_ray.results.problem_list import problem_list
 from tts_ray.results.run_directory import read
 
@@ -34,7 +34,7 @@ def all_outcomes(folder: Folder) -> list[Outcome]:
     """
     found, seen = [], set()
     newer = newer_grades(folder)
-    for row in read(folder, COLUMNS).to_pylist():
+    for row in read(folder, [*COLUMNS, ANSWER] if newer else COLUMNS).to_pylist():
         key = (row["problem_id"], row["search"])
         if row["error"] is None and key in seen:
             log.warning("%s: %s of problem %s is there twice, counted once", folder, *key[::-1])

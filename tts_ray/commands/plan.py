@@ -11,7 +11,7 @@ from itertools import product
 
 from tts_ray.commands import CONFIGS, count
 from tts_ray.config import RunConfig, load_config
-from tts_ray.data.problems import is_local
+from tts_ray.data.problems import is_here
 from tts_ray.runtime.cell import problems_of
 from tts_ray.runtime.plan import Cards, plan
 from tts_ray.runtime.plan_tables import pair_table, run_table
@@ -36,12 +36,12 @@ def pairs() -> str:
 
 
 def local_problems(config: RunConfig) -> list[Problem]:
-    """The run's problems if they lie here; none if they would have to be fetched.
+    """The run's problems if they lie on this machine; none if they lie elsewhere.
 
     Raises:
         ConfigError: they are here, and cannot be read.
     """
-    return problems_of(config.dataset) if is_local(config.dataset.path) else []
+    return problems_of(config.dataset) if is_here(config.dataset.path) else []
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_config(arguments.config, CONFIGS)
     gib = config.cluster.gpu_gib
     made = plan(config, Cards(arguments.gpus, arguments.node_gpus, gib))
-    unchecked = check_models(config, local_problems(config), fetch_small=False).unchecked
+    unchecked = check_models(config.models(), local_problems(config), fetch_small=False).unchecked
     print(run_table(config, made, gib))
     print(f"\n{made.gpus(config):g} GPUs of {gib:g} GiB in all")
     if unchecked:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tts_ray.commands import CONFIGS, PROJECT
 from tts_ray.config import load_config
-from tts_ray.errors import ConfigError, Interrupted
+from tts_ray.errors import ConfigError
 from tts_ray.results.tracking import run_id
 from tts_ray.runtime.submission import Submissions
 from tts_ray.sweep import load_sweep
@@ -61,6 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"submitted {name}. {jobs.how_to(name)}", flush=True)
     try:
         return 0 if arguments.no_wait else jobs.follow(name)
-    except Interrupted:
+    except KeyboardInterrupt:
         print(f"\n{name} goes on. {jobs.how_to(name)}", file=sys.stderr)
         return 130

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,15 @@ from typing import Any
 from tts_ray.errors import ConfigError, suggest
 from tts_ray.grading.answers import canonical_form
 from tts_ray.types import Problem
-from tts_ray.yaml_text import PATH, kind, short, utf8
+from tts_ray.yaml_text import PATH, check_text, kind, short, utf8
 
 POCKET = "pocket"
 FILES = (".jsonl", ".json", ".parquet")
+OTHER_FILES = (
+    *(".csv", ".tsv", ".txt", ".yaml", ".yml", ".arrow", ".xlsx"),
+    *(".gz", ".zip", ".xz", ".zst"),
+)
+_EMPTY_COMMAND = re.compile(r"\\[A-Za-z]+\s*\{\s*\}|[{}$]")
 
 
 def load_problems(
@@ -70,9 +76,9 @@ Row = tuple[str, Any]
 """Where a row stands, in words, and what is there."""
 
 
-def is_local(path: str) -> bool:
-    """Whether a path names a file or the pocket suite, not a dataset of the hub."""
-    return path == POCKET or path.endswith(FILES)
+def is_here(path: str) -> bool:
+    """Whether a path names the pocket suite or a file of this machine."""
+    return path == POCKET or (path.endswith(FILES) and Path(path).expanduser().is_file())
 
 
 def read_rows(path: str, split: str, subset: str | None) -> Iterable[Row]:
@@ -90,6 +96,11 @@ def read_rows(path: str, split: str, subset: str | None) -> Iterable[Row]:
         if path.endswith(".parquet"):
             return numbered(path, read_parquet(file))
         return read_json_lines(file)
+    if path.lower().endswith((*FILES, *OTHER_FILES)) or Path(path).expanduser().exists():
+        raise ConfigError(
+            f"{short(path, PATH)} is no data file that can be read; give one of "
+            f"{', '.join(FILES)}, or the id of a dataset of the hub"
+        )
     return numbered(path, read_hub(path, split, subset))
 
 
@@ -118,11 +129,20 @@ def read_json_lines(file: Path) -> Iterator[Row]:
             continue
         where = f"{short(str(file), PATH)}:{number}"
         try:
-            yield where, json.loads(line)
+            yield where, json.loads(line, object_pairs_hook=distinct)
         except RecursionError:
             raise ConfigError(f"{where}: nested too deeply for a problem") from None
         except ValueError as error:
             raise ConfigError(f"{where}: not JSON: {error}") from None
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys stand once. Raises ValueError if one stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
+        raise ValueError(f"the key {twice!r} stands twice")
+    return found
 
 
 def read_parquet(file: Path) -> Iterable[Any]:
@@ -133,9 +153,9 @@ def read_parquet(file: Path) -> Iterable[Any]:
         return list(Dataset.from_parquet(str(file), keep_in_memory=True))
     except Exception as error:
         # The libraries below raise what they like on a damaged file.
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error.__cause__ or error).split())
         raise ConfigError(
-            f"{file} is no whole Parquet file: {type(error).__name__}: {reason[:200]}"
+            f"{file} is no Parquet file with rows of problems: {reason[:200]}"
         ) from None
 
 
@@ -170,7 +190,7 @@ def to_problem(row: Any, where: str, question: str, answer: str, level: str | No
                 f"(its columns: {short(', '.join(known))})"
             )
     asked = row[question]
-    if not isinstance(asked, str) or not asked.strip():
+    if not isinstance(asked, str) or not has_content(asked):
         raise ConfigError(f"{where}: {question} is {described(asked)}, not the text of a question")
     return Problem.of(
         storable(asked.strip(), where, question),
@@ -179,12 +199,16 @@ def to_problem(row: Any, where: str, question: str, answer: str, level: str | No
     )
 
 
+def has_content(text: str) -> bool:
+    """Whether there is anything to see in a text: a letter, a digit or a sign, outside of commands
+    that frame nothing."""
+    rest = _EMPTY_COMMAND.sub("", text)
+    return any(unicodedata.category(character)[0] in "LNPS" for character in rest)
+
+
 def storable(text: str, where: str, column: str) -> str:
-    """The text, if it can be written as UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(f"{where}: {column} holds half of a surrogate pair") from None
+    """The text, if it can be stored and shown. Raises ConfigError if it cannot."""
+    check_text(text, where, column)
     return text
 
 
@@ -197,7 +221,7 @@ def text_of(value: Any, where: str, column: str) -> str:
     """
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
-    if isinstance(value, str) and canonical_form(value):
+    if isinstance(value, str) and has_content(value) and has_content(canonical_form(value)):
         return value.strip()
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -213,7 +237,7 @@ def level_of(value: Any, where: str, column: str) -> int:
         ConfigError: it is no whole number.
     """
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    found = re.fullmatch(r"[^\d.+-]*(\d{1,9})\s*", text)
+    found = re.fullmatch(r"(?:[^\d.+-]|(?<=[A-Za-z])-)*(\d{1,9})\s*", text)
     if found is None or isinstance(value, bool):
         raise ConfigError(f"{where}: {column} is {described(value)}, which has no whole number")
     return int(found[1])
@@ -222,7 +246,7 @@ def level_of(value: Any, where: str, column: str) -> int:
 def described(value: Any) -> str:
     """A value that does not fit, in words."""
     if isinstance(value, str):
-        return f"the text {short(value)!r}" if canonical_form(value) else "empty"
+        return f"the text {short(value)!r}" if has_content(value) else "empty"
     if value is None:
         return "null"
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -84,10 +84,11 @@ def fetched(model: str, revision: str | None) -> Path:
 
 def refuse_missing_folder(model: str, revision: str | None) -> None:
     """Raises ConfigError if a model can only be meant as a folder, and is none: it is an absolute
-    path or begins with . or ~, or the folder that would hold it is here, and the hub's cache has
-    nothing of that name."""
+    path or begins with . or ~, or is deeper than a hub id and the folder that would hold it is
+    here."""
     located = locate(model)
-    beside = os.path.isdir(os.path.dirname(located)) and here(model, revision) is None
+    deep = located.count("/") > 1 and os.path.isdir(os.path.dirname(located))
+    beside = deep and here(model, revision) is None
     if os.path.isdir(located) or not (located[:1] in {"/", ".", "~"} or beside):
         return
     there = os.path.exists(located)

@@ -5,6 +5,7 @@ So is a hub id that is in this machine's cache; of one that is not, the weights 
 engines, which fetch them where they run.
 """
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from tts_ray.engines.weights import IncompleteError, refuse_broken_weights
 from tts_ray.errors import ConfigError
 from tts_ray.text import one_line
 
+log = logging.getLogger(__name__)
 NO_POLICY = (
     "ForSequenceClassification",
     "ForTokenClassification",
@@ -94,7 +96,15 @@ def examine(
         # As it lies in the cache: by its id, transformers would ask the hub for what is not there.
         source, revision = str(folder), None
     local = not fetch_small
-    config = fetched_config(source, revision, name, local=local)
+    try:
+        config = fetched_config(source, revision, name, local=local)
+    except ConfigError as error:
+        if folder is not None or role != "policy":
+            raise
+        # Where the engines run it may be there: a driver's node need not hold models.
+        log.warning("not looked at before it is loaded: %s", error)
+        found.unchecked.append(name)
+        return
     if isinstance(model, PolicyConfig):
         with called(name):
             refuse_no_policy(config)

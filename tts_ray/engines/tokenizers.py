@@ -106,12 +106,9 @@ def refuse_unusable(
         return
     with called(name):
         size = whole(config, "vocab_size")
-    # A padding token of its own, which no text holds, is often put behind the model's last one.
-    used = {
-        *ids,
-        end,
-        *(i for i in tokenizer.get_vocab().values() if i != tokenizer.pad_token_id),
-    }
+    # Added tokens that no text holds, for padding or images, may lie behind the model's last one.
+    added = set(tokenizer.added_tokens_decoder) - {*ids, end}
+    used = {*ids, end, *(i for i in tokenizer.get_vocab().values() if i not in added)}
     if max(used) >= size or min(used) < 0:
         raise ConfigError(
             f"the tokenizer of {name} has ids from {min(used)} to {max(used)}, but the model's are "

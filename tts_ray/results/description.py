@@ -49,9 +49,29 @@ def describe(folder: Folder) -> Description:
     """
     found = identity_and_more(folder)
     try:
-        return typed(Description, found | {"of": found.get("identity")}, more=True)
+        said = typed(Description, found | {"of": found.get("identity")}, more=True)
+        check_sizes(said.sizes)
+        return said
     except ConfigError as error:
         raise damaged(folder, error) from None
+
+
+def check_sizes(sizes: Sizes) -> None:
+    """Refuse sizes that no model has, by which FLOPs would be negative or no number.
+
+    Raises:
+        ConfigError: one is out of range.
+    """
+    for role, size in (("policy", sizes.policy), ("prm", sizes.prm)):
+        if size is None:
+            continue
+        numbers = {"nominal": size.nominal}
+        if size.dimensions:
+            widths = ("layers", "hidden", "heads", "kv_heads", "head_size", "vocabulary")
+            numbers |= {name: getattr(size.dimensions, name) for name in widths}
+        for name, value in numbers.items():
+            if not 0 < value < 1e18:
+                raise ConfigError(f"sizes.{role}.{name}={value:g} is no model's")
 
 
 def stored_identity(folder: Folder) -> dict[str, Any]:

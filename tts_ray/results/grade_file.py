@@ -20,11 +20,14 @@ from tts_ray.types import Record
 
 _FILE = re.compile(r"grades-(\d{6})\.parquet")
 FIELDS = ("answer", "group", "correct", "ungraded")
+ANSWER = "candidates.list.element.answer"
+"""The column by which newer grades are matched with a part's candidates."""
 SCHEMA = pa.schema(
     [
         ("problem_id", pa.string()),
         ("search", pa.string()),
         ("grader", pa.string()),
+        ("first_answers", pa.list_(pa.string())),
         (
             "grades",
             pa.list_(
@@ -38,7 +41,6 @@ SCHEMA = pa.schema(
 )
 Key = tuple[str, str]
 """Problem id and search."""
-Grades = Sequence[Mapping[str, Any]]
 
 
 def grade_files(folder: Folder) -> list[str]:
@@ -48,18 +50,24 @@ def grade_files(folder: Folder) -> list[str]:
 
 @dataclass(frozen=True)
 class Regrade:
-    """New grades of all candidates of one search."""
+    """New grades of all candidates of one search, in their order. `first_answers` are the answers
+    that the part holds, by which grades are told from those of another attempt at the search."""
 
     problem_id: str
     search: str
+    first_answers: list[str | None]
     grades: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, record: Record) -> Self:
-        """The grades of a graded record."""
-        rows = [to_candidate(candidate) for candidate in record.candidates]
+    def of(cls, before: Record, after: Record, earlier: Self | None) -> Self:
+        """The grades of `after`, in place of those of `before`, which are `earlier` ones or the
+        part's own."""
+        answers = [to_candidate(candidate)["answer"] for candidate in before.candidates]
+        if earlier and answers == [grade["answer"] for grade in earlier.grades]:
+            answers = earlier.first_answers
+        rows = [to_candidate(candidate) for candidate in after.candidates]
         grades = [{name: row[name] for name in FIELDS} for row in rows]
-        return cls(record.problem.id, record.search, grades)
+        return cls(after.problem.id, after.search, answers, grades)
 
 
 def write_grades(folder: Folder, new: Sequence[Regrade], grader: str) -> str:
@@ -78,17 +86,18 @@ def write_grades(folder: Folder, new: Sequence[Regrade], grader: str) -> str:
     return name
 
 
-def newer_grades(folder: Folder) -> dict[Key, Grades]:
+def newer_grades(folder: Folder) -> dict[Key, Regrade]:
     """The newest grades of every search that was graded again.
 
     Raises:
         StoreError: a file of them cannot be read.
     """
-    found: dict[Key, Grades] = {}
+    found: dict[Key, Regrade] = {}
     try:
         for name in grade_files(folder):
             for row in read_part(folder, name, None, SCHEMA).to_pylist():
-                found[row["problem_id"], row["search"]] = row["grades"]
+                del row["grader"]
+                found[row["problem_id"], row["search"]] = Regrade(**row)
     except BadPart as error:
         raise StoreError(f"{error}; delete it, and grade again with jobs/regrade.py") from None
     except OSError as error:
@@ -96,19 +105,14 @@ def newer_grades(folder: Folder) -> dict[Key, Grades]:
     return found
 
 
-def with_newer_grades(row: dict[str, Any], newer: Mapping[Key, Grades]) -> dict[str, Any]:
-    """A row of a part, with the newest grades of its candidates.
-
-    Raises:
-        StoreError: they are of other candidates.
-    """
-    grades = newer.get((row["problem_id"], row["search"]))
-    if grades is None or row["error"] is not None:
+def with_newer_grades(row: dict[str, Any], newer: Mapping[Key, Regrade]) -> dict[str, Any]:
+    """A row of a part, with the newest grades of its candidates if there are any; those of an
+    earlier attempt at the search are not."""
+    found = newer.get((row["problem_id"], row["search"]))
+    if found is None or row["error"] is not None:
         return row
-    if len(grades) != len(row["candidates"]):
-        raise StoreError(
-            f"the newer grades of {row['search']} on problem {row['problem_id']} are "
-            f"{len(grades)}, of {len(row['candidates'])} candidates; delete grades-*.parquet"
-        )
-    pairs = zip(row["candidates"], grades, strict=True)
-    return row | {"candidates": [candidate | dict(grade) for candidate, grade in pairs]}
+    candidates = row["candidates"]
+    if [candidate["answer"] for candidate in candidates] != found.first_answers:
+        return row
+    pairs = zip(candidates, found.grades, strict=True)
+    return row | {"candidates": [candidate | grade for candidate, grade in pairs]}

@@ -22,6 +22,7 @@ SEAL = b"tts_ray.sha256"
 NAME = b"tts_ray.part"
 MARK = b"sha256:"
 BLANK = b"0" * 64
+_MARKED = re.compile(rb"tts_ray\.sha256.{1,8}?sha256:([0-9a-f]{64})", re.DOTALL)
 _PART = re.compile(r"part-(\d{6,12})\.parquet")
 
 
@@ -56,6 +57,15 @@ def sealed_file(name: str, table: pa.Table) -> bytes:
     return blank[:at] + digest(blank, at) + blank[at + len(BLANK) :]
 
 
+def seal_of(content: bytes) -> int:
+    """Where in a file its own checksum begins; 0 if it has none. It is looked for in the footer
+    alone, since the pages hold what a model wrote."""
+    length = int.from_bytes(content[-8:-4], "little")
+    begin = max(0, len(content) - 8 - length)
+    marks = list(_MARKED.finditer(content, begin))
+    return marks[-1].start(1) if marks else 0
+
+
 def digest(content: bytes, at: int) -> bytes:
     """The checksum of a file whose own checksum begins at `at`."""
     view = memoryview(content)
@@ -81,9 +91,8 @@ def read_part(
         content = folder.read(name)
     except OSError as error:
         raise StoreError(f"{where} cannot be read: {error}") from None
-    at = content.rfind(MARK) + len(MARK)
-    sealed = at >= len(MARK)
-    if sealed and content[at : at + len(BLANK)] != digest(content, at):
+    at = seal_of(content)
+    if at and content[at : at + len(BLANK)] != digest(content, at):
         raise BadPart(f"{where} is not readable (not what was written: its checksum differs)")
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
@@ -91,7 +100,7 @@ def read_part(
         if b"tts_ray.schema" not in (file.schema_arrow.metadata or {}):
             raise BadPart(f"{where} was not written by tts_ray")
         version = file.schema_arrow.metadata[b"tts_ray.schema"].decode("utf-8", "replace")
-        if SEAL in said and not sealed:
+        if not at and (SEAL in said or NAME in said):
             raise BadPart(f"{where} is not readable (its checksum is damaged)")
         if version != VERSION:
             raise StoreError(
@@ -102,7 +111,7 @@ def read_part(
             raise BadPart(f"{where} is a copy of {said[NAME].decode('utf-8', 'replace')}")
         check_schema(file.schema_arrow, schema, where)
         table = file.read(columns)
-        if not sealed:
+        if not at:
             table.validate(full=True)
         check_nulls(table, where)
         return table if columns else table.cast(schema)

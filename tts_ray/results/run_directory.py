@@ -32,11 +32,15 @@ from tts_ray.yaml_text import dump_yaml
 log = logging.getLogger(__name__)
 
 OWN = re.compile(
-    r"run\.yaml|problems\.json|lock(\.\w+)?|probe(-\w+)?|job\.log(\.\d+)?|wandb|\w+\.png|"
+    r"run\.yaml|problems\.json|lock(\.\w+)?|probe(-[\w-]+)?(\.tmp)?|job\.log(\.\d+)?|wandb|\w+\.png|"
     r"report\.md|(part|grades)-\d+\.parquet(\.bad)?|"
     r"((part|grades)-\d+\.parquet|run\.yaml|problems\.json|probe)\.tmp"
 )
 """What a run leaves in its directory."""
+OF_A_SWEEP = re.compile(r"strategy-.*\.yaml(\.tmp)?")
+"""What a sweep leaves beside its runs."""
+ELSES = re.compile(r"\..*|lost\+found|slurm-\S+\.(out|err)")
+"""What lies in a directory though nobody put results there."""
 
 
 class RunDirectory:
@@ -72,7 +76,7 @@ class RunDirectory:
                 self._describe()
                 self._set_bad_parts_aside()
                 self._sizes = part_sizes(self.folder)
-                numbers = [part_number(name) for name in self.folder.names()]
+                numbers = [part_number(n.removesuffix(".bad")) for n in self.folder.names()]
                 self._next = 1 + max((n for n in numbers if n is not None), default=0)
                 self._opened = opened.pop_all()
         except OSError as error:
@@ -189,10 +193,22 @@ def refuse_other_files(folder: Folder) -> None:
         names = folder.names()
     except OSError as error:
         raise StoreError(f"run directory {folder} cannot be written: {error}") from None
-    other = [name for name in names if not OWN.fullmatch(name)]
-    if other and FILE not in names and not runs_in(folder):
+    other = [name for name in names if not (OWN.fullmatch(name) or ELSES.fullmatch(name))]
+    if other and FILE not in names and not is_of_runs(folder, other):
         shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise StoreError(f"{folder} holds files that are no run's ({shown}); choose another run=")
+
+
+def is_of_runs(folder: Folder, names: list[str]) -> bool:
+    """Whether these entries of a folder are what a sweep leaves: runs, and its reports."""
+    begun = {each.name for each in folder.folders() if is_begun(each)}
+    return bool(begun) and all(n in begun or OF_A_SWEEP.fullmatch(n) for n in names)
+
+
+def is_begun(folder: Folder) -> bool:
+    """Whether a folder holds a run, or what a job leaves that was killed before run.yaml."""
+    names = folder.names()
+    return FILE in names or ("lock" in names and all(map(OWN.fullmatch, names)))
 
 
 def runs_in(folder: Folder) -> list[Folder]:

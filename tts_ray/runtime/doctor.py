@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tts_ray.config import DatasetConfig, RunConfig, WandbConfig
+from tts_ray.engines.checkpoint import SCRIPTED
 from tts_ray.errors import PlacementError, TtsError
 from tts_ray.results.folder import folder_at
 from tts_ray.results.tracking import unreachable
@@ -89,7 +90,7 @@ def check_dataset(dataset: DatasetConfig) -> tuple[list[Problem], Check]:
 def check_these_models(config: RunConfig, problems: Sequence[Problem]) -> Check:
     """The models are what the config says, as far as this machine can tell."""
     try:
-        found = check_models(config, problems)
+        found = check_models(config.models(), problems)
     except TtsError as error:
         what, _, advice = str(error).rpartition("; ")
         return Check("models", "driver", what or advice, advice if what else "choose another")
@@ -142,7 +143,7 @@ def check_nodes(
         node["NodeID"]: [
             config.models()[role]
             for role, bundle in places.items()
-            if holds(node["Resources"], bundle) and config.models()[role].model != "scripted"
+            if holds(node["Resources"], bundle) and config.models()[role].model != SCRIPTED
         ]
         for node in nodes
     }

@@ -47,19 +47,19 @@ def budget(cell: Cell) -> int:
 @dataclass(frozen=True)
 class Forecast:
     """What is left of one cell: searches, tokens to generate with their interval, FLOPs, seconds;
-    None where the pilot of its family came to nothing."""
+    None where the pilot of its family came to nothing, or ran in an earlier job."""
 
     cell: Cell
     tokens: tuple[float, float, float] | None = None
     flops: float = 0.0
-    seconds: float = 0.0
+    seconds: float | None = None
 
 
 def forecast(cell: Cell, pilots: Sequence[Cell]) -> Forecast:
     """From the outcomes of the pilot of the cell's family."""
     pilot = next(p for p in pilots if family(p) == family(cell))
     outcomes = stored_outcomes(pilot.directory.folder)
-    if not outcomes or pilot.rate is None:
+    if not outcomes:
         return Forecast(cell)
     per_problem = [outcome.policy_usage.generated_tokens for outcome in outcomes]
     scale = budget(cell) / budget(pilot) * cell.owed
@@ -69,7 +69,7 @@ def forecast(cell: Cell, pilots: Sequence[Cell]) -> Forecast:
         cell,
         (mean * scale, low * scale, high * scale),
         mean_flops(outcomes, pilot) * scale,
-        mean * scale / pilot.rate,
+        mean * scale / pilot.rate if pilot.rate else None,
     )
 
 
@@ -97,24 +97,23 @@ def forecast_table(cells: Sequence[Cell], gpus: float) -> Table:
         )
     known = [row for row in rows if row.tokens is not None]
     sums = [sum(row.tokens[at] for row in known if row.tokens) for at in range(3)]
-    seconds = sum(row.seconds for row in known)
+    times = [row.seconds for row in known if row.seconds is not None]
+    seconds = sum(times) if known and len(times) == len(known) else None
     total = amounts((sums[0], sums[1], sums[2]), sum(r.flops for r in known), seconds, gpus)
     table.add_section()
     table.add_row("all", str(sum(row.cell.owed for row in rows)), *total)
-    finish = datetime.now() + timedelta(seconds=seconds)
-    table.caption = f"finished by {finish:%Y-%m-%d %H:%M} if begun now and not interrupted"
+    if seconds is None:
+        table.caption = "how long it takes is not known: the pilot ran in an earlier job"
+    else:
+        finish = datetime.now() + timedelta(seconds=seconds)
+        table.caption = f"finished by {finish:%Y-%m-%d %H:%M} if begun now and not interrupted"
     return table
 
 
 def amounts(
-    tokens: tuple[float, float, float], flops: float, seconds: float, gpus: float
+    tokens: tuple[float, float, float], flops: float, seconds: float | None, gpus: float
 ) -> list[str]:
-    """The cells of a row."""
+    """The cells of a row; what is not known stays empty."""
     mean, low, high = (count / 1e6 for count in tokens)
-    hours = seconds / 3600
-    return [
-        f"{mean:.3g} [{low:.3g}, {high:.3g}]",
-        f"{flops:.3g}",
-        f"{hours:.3g}",
-        f"{hours * gpus:.3g}",
-    ]
+    times = ["", ""] if seconds is None else [f"{seconds / 3600 * k:.3g}" for k in (1, gpus)]
+    return [f"{mean:.3g} [{low:.3g}, {high:.3g}]", f"{flops:.3g}", *times]

@@ -11,7 +11,7 @@ from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.grading.equivalence import Grader
 from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
-from tts_ray.results.grade_file import Regrade, write_grades
+from tts_ray.results.grade_file import Regrade, newer_grades, write_grades
 from tts_ray.results.run_directory import records
 from tts_ray.runtime.cell import grade
 from tts_ray.types import Candidate, Record
@@ -55,6 +55,7 @@ async def grade_all(
     before, after = Scoreboard(total=0), Scoreboard(total=0)
     new: list[Regrade] = []
     changed = left = 0
+    earlier = newer_grades(folder)
     async with grader:
         for batch in batched(records(folder), AT_ONCE):
             chosen = [everything or any(is_ungraded(c) for c in r.candidates) for r in batch]
@@ -69,7 +70,9 @@ async def grade_all(
                 pairs = list(zip(record.candidates, now.candidates, strict=True))
                 changed += sum(old.grade != each.grade for old, each in pairs)
                 left += is_new and sum(is_ungraded(each) for _, each in pairs)
-            new += [Regrade.of(record) for record in graded]
+                if is_new:
+                    key = (record.problem.id, record.search)
+                    new.append(Regrade.of(record, now, earlier.get(key)))
     return Regraded(len(new), changed, left, differences(before, after)), new
 
 

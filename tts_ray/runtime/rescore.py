@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -45,8 +44,9 @@ def rescored_config(source: Folder, changes: list[str], configs: Path) -> RunCon
         ConfigError: the run's search is guided by scores, or no PRM is named.
         StoreError: there is no run.
     """
-    stored: dict[str, Any] = dict(describe(source).config)
-    names = stored["search"]["name"]
+    said = describe(source)
+    stored, search = dict(said.config), said.of.search
+    names = search.get("name", [])
     name = names if isinstance(names, str) else next(iter(names)) if len(names) == 1 else ""
     if name not in SEARCHES or not SEARCHES[name].pools:
         raise ConfigError(
@@ -54,7 +54,7 @@ def rescored_config(source: Folder, changes: list[str], configs: Path) -> RunCon
             f"scored again, for others were guided by the scores they had"
         )
     stored |= {"prm": None, "run": f"{source}-rescored"}
-    stored["search"] = {"name": "best_of_n", "n": stored["search"]["n"]}
+    stored["search"] = search | {"name": "best_of_n"}
     config = load_config([stored, *changes], configs)
     if config.prm is None:
         raise ConfigError("name the PRM that is to score the pool: prm=NAME")
@@ -71,7 +71,8 @@ def rescore(source: Folder, config: RunConfig, console: Console) -> int:
     with job_log(console) as log, Cell(config, retry_failed=True) as cell:
         log.keep_in(cell.directory.folder)
         if cell.trials:
-            check_models(config, (trial.problem for trial in cell.trials))
+            problems = (trial.problem for trial in cell.trials)
+            check_models({"prm": config.models()["prm"]}, problems)
             asyncio.run(score_all(source, cell, console))
             cell.directory.confirm()
         return cell.owed

@@ -5,14 +5,14 @@ trials - finished -> evaluate -> cell: grade, Parquet, board, W&B
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
 from tts_ray.analysis.scoreboard import Scoreboard
-from tts_ray.config import RunConfig
+from tts_ray.config import ModelConfig, RunConfig
 from tts_ray.engines.checkpoint import SCRIPTED
 from tts_ray.engines.load import scripted_policy, scripted_reward
 from tts_ray.engines.preflight import Preflight, refuse_unusable
@@ -49,7 +49,7 @@ def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> S
             f"results in {cell.directory.folder}",
         )
         if cell.trials:
-            check_models(config, (trial.problem for trial in cell.trials))
+            check_models(config.models(), (trial.problem for trial in cell.trials))
             asyncio.run(run_cells([cell], console, raises=True))
             cell.directory.confirm()
     return cell.board
@@ -158,7 +158,7 @@ def until(stop: Stop, trials: dict[Trial, Cell]) -> Iterator[Trial]:
 
 
 def check_models(
-    config: RunConfig, problems: Iterable[Problem], *, fetch_small: bool = True
+    models: Mapping[str, ModelConfig], problems: Iterable[Problem], *, fetch_small: bool = True
 ) -> Preflight:
     """Refuse models that are not what the config says, or do not take these problems, before any
     place is reserved. With `fetch_small`, what is not here of a hub's configuration and tokenizer
@@ -167,8 +167,8 @@ def check_models(
     Raises:
         ConfigError: what is wrong with a model, or how many questions do not fit it.
     """
-    for role, model in config.models().items():
+    for role, model in models.items():
         if model.model == SCRIPTED:
             (scripted_policy if role == "policy" else scripted_reward)(model.extra)
     questions = list(dict.fromkeys(problem.question for problem in problems))
-    return refuse_unusable(config.models(), questions, fetch_small=fetch_small)
+    return refuse_unusable(models, questions, fetch_small=fetch_small)

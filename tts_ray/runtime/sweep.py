@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tts_ray.analysis.live import show_sweep
 from tts_ray.config import RunConfig
+from tts_ray.errors import ConfigError
 from tts_ray.flops import flops
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import refuse_other_files
@@ -59,11 +60,11 @@ def run_sweep(
             for cell in cells:
                 cell.trials = pilot_trials(cell, cells, pilot)
         todo = [cell for cell in cells if cell.trials]
-        tried = {repr((c.config.models(), c.config.dataset)): c for c in todo}
-        for cell in tried.values():
-            check_models(cell.config, cell.problems)
+        unusable = check_cells(todo)
+        todo = [cell for cell in todo if cell.config.run not in unusable]
         meter = Meter(sweep.limits, cells)
         failures = asyncio.run(run_cells(todo, console, stop=meter.is_over)) if todo else {}
+        failures |= unusable
         for cell in cells:
             cell.directory.confirm()
         if todo:
@@ -74,6 +75,28 @@ def run_sweep(
             console.print(forecast_table(cells, meter.gpus))
             return FAILED if failures else DONE
         return report(cells, failures, meter, console)
+
+
+def check_cells(cells: Sequence[Cell]) -> dict[str, str]:
+    """Look at the models of the cells and whether they take what is left; why some cannot be done,
+    by run directory.
+
+    Raises:
+        ConfigError: none of them can be done.
+    """
+    alike: dict[str, list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault(repr((cell.config.models(), cell.config.dataset)), []).append(cell)
+    unusable: dict[str, str] = {}
+    for same in alike.values():
+        try:
+            problems = (trial.problem for cell in same for trial in cell.trials)
+            check_models(same[0].config.models(), problems)
+        except ConfigError as error:
+            unusable |= {cell.config.run: str(error) for cell in same}
+    if cells and len(unusable) == len(cells):
+        raise ConfigError(next(iter(unusable.values())))
+    return unusable
 
 
 def show(sweep: SweepConfig, cells: Sequence[Cell]) -> None:

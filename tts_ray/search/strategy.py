@@ -15,6 +15,8 @@ from tts_ray.errors import ConfigError
 from tts_ray.grading.selection import AGGREGATIONS
 from tts_ray.types import Path
 
+LARGEST = 100_000
+"""The largest pilot and M."""
 METHODS = ("best_of_n", "beam_search", "dvts")
 
 
@@ -53,10 +55,14 @@ class Strategy:
                 f"{', '.join(sorted(unknown)) or f'budgets={budgets!r:.60}'}"
             )
         by_budget = {budget_of(n): routes_of(n, chosen) for n, chosen in budgets.items()}
+        if len(by_budget) < len(budgets):
+            raise ConfigError("strategy: a budget stands twice")
         routes = tuple(sorted(by_budget.items(), key=lambda item: item[0]))
         pilot = settings.get("pilot", 4)
-        if type(pilot) is not int or pilot < 1:
-            raise ConfigError(f"strategy: pilot={pilot!r:.60} must be a whole number of at least 1")
+        if type(pilot) is not int or not 1 <= pilot <= LARGEST:
+            raise ConfigError(
+                f"strategy: pilot={pilot!r:.60} must be a whole number in 1..{LARGEST:,}"
+            )
         return cls(pilot, routes)
 
     def at(self, n: int) -> tuple[Route, ...]:
@@ -127,8 +133,8 @@ def route_of(settings: object) -> Route:
             f"strategy: aggregation={route.aggregation!r:.60}; "
             f"choose from {', '.join(AGGREGATIONS)}"
         )
-    if type(route.m) is not int or route.m < 1:
-        raise ConfigError(f"strategy: m={route.m!r:.60} must be a whole number of at least 1")
+    if type(route.m) is not int or not 1 <= route.m <= LARGEST:
+        raise ConfigError(f"strategy: m={route.m!r:.60} must be a whole number in 1..{LARGEST:,}")
     if type(route.below) not in (int, float) or math.isnan(route.below):
         raise ConfigError(f"strategy: below={route.below!r:.60} must be a number")
     return route

@@ -42,7 +42,16 @@ def test_a_folder_without_a_config_is_refused_and_not_taken_for_a_hub_id(folder,
 
 @pytest.mark.parametrize(
     "name",
-    ["/no/such", "./such", "../such", "~/such", "tts_ray/such", "/" + "x" * 300, "/a\0b", "/a\nb"],
+    [
+        "/no/such",
+        "./such",
+        "../such",
+        "~/such",
+        "tts_ray/search/such",
+        "/" + "x" * 300,
+        "/a\0b",
+        "/a\nb",
+    ],
 )
 def test_what_can_only_be_meant_as_a_folder_is_no_hub_id(name):
     assert "is no folder with a config.json here" in refusal(own_config, name, None, {})

@@ -85,7 +85,25 @@ def test_the_job_says_what_changed_and_exits_with_one_while_something_is_ungrade
     assert "majority(n=2) majority: 50.0% -> 100.0%" in said
 
 
-def test_grades_that_are_damaged_or_of_other_candidates_are_refused(run):
+def test_grades_of_an_earlier_attempt_at_a_search_are_passed_over(run):
+    regrade(run, everything=False, workers=1, seconds=5.0)
+    (first, *_) = parts(run)
+    run.delete(first)
+    right = Grade("\\frac{1}{2}", 0, True)
+    with opened(run, IDENTITY) as directory:
+        asyncio.run(directory.append(record(HALF, ("\\frac{1}{2}", right), ("2", Grade("2", 1)))))
+    answers = {r.problem.question: [c.grade.answer for c in r.candidates] for r in records(run)}
+    assert answers[HALF.question] == ["\\frac{1}{2}", "2"]
+    assert [outcome.right("majority") for outcome in stored_outcomes(run)] == [True, True]
+
+
+def test_grades_are_made_again_and_again(run):
+    for _ in range(3):
+        regrade(run, everything=True, workers=1, seconds=5.0)
+    assert [outcome.right("majority") for outcome in stored_outcomes(run)] == [True, True]
+
+
+def test_grades_that_are_damaged_are_refused(run):
     regrade(run, everything=False, workers=1, seconds=5.0)
     (name,) = grade_files(run)
     whole = run.read(name)
