@@ -12,6 +12,7 @@ by search, with the same run on a calm cluster.
 import argparse
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import psutil
 from ray.cluster_utils import Cluster

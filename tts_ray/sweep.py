@@ -18,7 +18,7 @@ from tts_ray.errors import ConfigError
 from tts_ray.fragments import gather
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.search import Search
-from tts_ray.typed import Integer, Positive, Text, typed
+from tts_ray.typed import Integer, Name, Positive, Text, typed
 from tts_ray.yaml_text import short
 
 OF_A_GRID = {"policy": ("name", "model"), "prm": ("name", "model"), "dataset": ("name", "path")}
@@ -30,7 +30,7 @@ OF_A_CELL = ("run", "search", "seed")
 NO_PRM: list[str | None] = [None]
 
 
-Names = Annotated[list[Text], Field(min_length=1)]
+Names = Annotated[list[Name], Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Grid:
 
     policies: Names
     datasets: Names
-    prms: list[Text] = field(default_factory=list)
+    prms: list[Name] = field(default_factory=list)
     seeds: Annotated[list[Integer], Field(min_length=1)] = field(default_factory=lambda: [0])
     search: dict[str, Any] = field(default_factory=dict)
 

@@ -68,7 +68,10 @@ def case(kind: str, seed: int) -> tuple[str, str]:
         except SystemExit as error:
             # argparse: its usage and a line.
             code = error.code
+        except KeyboardInterrupt:
+            raise
         except BaseException:
+            # A panic of a library in Rust is not even an Exception.
             return "FAILED", traceback.format_exc()
     if "Traceback" in said.getvalue() or code not in (0, 2):
         return "FAILED", f"code {code}: {said.getvalue()}"

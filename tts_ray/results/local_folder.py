@@ -79,7 +79,11 @@ class LocalFolder(Folder):
             return []
 
     def read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
+        path = self.path / name
+        if path.exists() and not path.is_file():
+            # A pipe would be waited for.
+            raise OSError(f"{path} is no regular file")
+        return path.read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
         self.path.mkdir(parents=True, exist_ok=True)

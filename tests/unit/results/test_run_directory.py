@@ -1,6 +1,7 @@
 import asyncio
 import io
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import yaml
 
 from tests.patience import PATIENCE_S
 from tts_ray.errors import StoreError
+from tts_ray.results.description import describe
 from tts_ray.results.run_directory import RunDirectory, parts, read
 from tts_ray.results.schema import to_record
 from tts_ray.types import (
@@ -202,6 +204,14 @@ def test_records_that_arrive_together_share_a_part(folder):
     write(folder, [record_of(number) for number in range(50)])
     assert len(parts(folder)) < 10
     assert len(read(folder)) == 50
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(disk):
+    write(disk, [record_of(1)])
+    (disk.path / "run.yaml").unlink()
+    os.mkfifo(disk.path / "run.yaml")
+    with pytest.raises(StoreError, match="is no regular file"):
+        describe(disk)
 
 
 def test_an_empty_run_reads_as_no_rows(folder):
