@@ -16,10 +16,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from tts_ray.errors import Interrupted, TtsError
-from tts_ray.text import clean
+from tts_ray.text import one_line
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """What asks a job to stop."""
+LONGEST = 4000
+"""Characters of the line that says what is wrong."""
 
 
 def enter(command: str, arguments: Sequence[str] | None = None) -> int:
@@ -34,14 +36,14 @@ def enter(command: str, arguments: Sequence[str] | None = None) -> int:
                 code: int = importlib.import_module(f"tts_ray.commands.{command}").main(arguments)
                 return code
         except TtsError as error:
-            print(f"error: {clean(str(error))}", file=sys.stderr)
+            print(f"error: {one_line(error, LONGEST)}", file=sys.stderr)
             return error.exit_code
         except KeyboardInterrupt:
             print("error: interrupted; run the same command to go on", file=sys.stderr)
             return Interrupted.exit_code
         except OSError as error:
-            # No place for temporary files, no more processes: what no part of the job can mend.
-            print(f"error: {type(error).__name__}: {clean(str(error))}", file=sys.stderr)
+            # No place for temporary files, no more processes: what no part of a job can repair.
+            print(f"error: {type(error).__name__}: {one_line(error, LONGEST)}", file=sys.stderr)
             return TtsError.exit_code
         finally:
             with suppress(OSError, ValueError):
