@@ -34,11 +34,18 @@ def test_nobody_who_reads_the_output_can_end_a_job(into):
 
 
 def test_a_terminal_without_unicode_shows_a_question_mark(tmp_path):
-    ascii_only = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    done = shell(f"$PY jobs/report.py '{tmp_path}/é'", **ascii_only)
+    done = shell(f"$PY jobs/report.py '{tmp_path}/é'", PYTHONIOENCODING="ascii", LC_ALL="C.UTF-8")
     assert done.returncode == 2
-    assert b"/?? is no run directory" in done.stderr
+    assert b"/? is no run directory" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_a_terminal_without_any_encoding_ends_no_job(tmp_path):
+    bare = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = shell(f"$PY jobs/report.py '{tmp_path}/é'", **bare)
+    assert done.returncode == 2
+    assert b"is no run directory" in done.stderr
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_a_full_disk_behind_standard_error_changes_no_exit_code():
