@@ -37,7 +37,7 @@ ANSWER_S = 120.0
 """How long a node may take to look around, in seconds, with nothing to fetch."""
 
 
-FETCH = "as it says, or fetch it: --fetch"
+FETCH = "fetch it: --fetch"
 PROJECT_EVERYWHERE = "have the project and its .venv on every node"
 SHARED = "put run= where every node can write: a shared path, or s3://"
 
@@ -92,11 +92,16 @@ def check_these_models(config: RunConfig, problems: Sequence[Problem]) -> Check:
     try:
         found = check_models(config.models(), problems)
     except TtsError as error:
-        what, _, advice = str(error).rpartition("; ")
-        return Check("models", "driver", what or advice, advice if what else "choose another")
+        return Check("models", "driver", *with_remedy(str(error), "choose another"))
     names = " and ".join(model.name for model in config.models().values())
     left = f"; not looked at here: {', '.join(found.unchecked)}" if found.unchecked else ""
     return Check("models", "driver", names + left)
+
+
+def with_remedy(said: str, otherwise: str) -> tuple[str, str]:
+    """What a refusal found, and the remedy that it ends with, if it has one."""
+    found, _, remedy = said.rpartition("; ")
+    return (found, remedy) if found else (said, otherwise)
 
 
 def check_wandb(settings: WandbConfig) -> Check:
@@ -172,7 +177,7 @@ def check_nodes(
                 yield check_gpus(name, node["Resources"].get("GPU", 0), found, config)
             for model in models[node["NodeID"]]:
                 why = found.missing.get(model.model, "")
-                yield Check("model", name, why or model.model, why and FETCH)
+                yield Check("model", name, *(with_remedy(why, FETCH) if why else (model.model,)))
             if left:
                 yield Check("run directory", name, found.shut or "the same", found.shut and SHARED)
 
