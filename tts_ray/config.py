@@ -15,6 +15,8 @@ from pydantic import Field
 
 from tts_ray.errors import ConfigError
 from tts_ray.fragments import GROUPS, gather, join
+from tts_ray.grading.equivalence import MAX_WORKERS, MIN_SECONDS
+from tts_ray.grading.worker import MAX_SECONDS
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.search import Search
 from tts_ray.search.strategy import Strategy
@@ -129,8 +131,10 @@ class ClusterConfig:
 class GradingConfig:
     """The processes that compare answers."""
 
-    workers: Annotated[int, Field(strict=True, ge=1, le=256)] = 1
-    seconds: Annotated[float, Field(strict=True, ge=0.01, le=3600, allow_inf_nan=False)] = 5.0
+    workers: Annotated[int, Field(strict=True, ge=1, le=MAX_WORKERS)] = 1
+    seconds: Annotated[
+        float, Field(strict=True, ge=MIN_SECONDS, le=MAX_SECONDS, allow_inf_nan=False)
+    ] = 5.0
     """CPU time that one comparison of two answers may take."""
 
 

@@ -23,6 +23,7 @@ from tts_ray.errors import StoreError
 from tts_ray.results.description import FILE, stored_identity
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import newer_grades, with_newer_grades
+from tts_ray.results.local_folder import UNFINISHED
 from tts_ray.results.part_file import BadPart, part_name, part_number, read_part, to_part
 from tts_ray.results.problem_list import problem_list
 from tts_ray.results.schema import SCHEMA, to_record
@@ -33,8 +34,7 @@ log = logging.getLogger(__name__)
 
 OWN = re.compile(
     r"run\.yaml|problems\.json|lock(\.\w+)?|probe(-[\w-]+)?(\.tmp)?|job\.log(\.\d+)?|wandb|\w+\.png|"
-    r"report\.md|(part|grades)-\d+\.parquet(\.bad)?|"
-    r"((part|grades)-\d+\.parquet|run\.yaml|problems\.json|probe)\.tmp"
+    r"report\.md|(part|grades)-\d+\.parquet(\.bad)?|" + UNFINISHED.pattern
 )
 """What a run leaves in its directory."""
 OF_A_SWEEP = re.compile(r"strategy-.*\.yaml(\.tmp)?")

@@ -19,6 +19,7 @@ from typing import TypeVar
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from tts_ray.errors import ConfigError, PlacementError, TtsError
+from tts_ray.text import clean
 
 log = logging.getLogger(__name__)
 
@@ -239,5 +240,5 @@ def in_one_line(text: str) -> str:
 
 def visible(line: str) -> str:
     """A line without colours and control characters; nothing if it has no words."""
-    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line)
+    plain = clean(line)
     return "".join(c for c in plain if c.isprintable()).strip() if re.search(r"\w", plain) else ""
