@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tts_ray.grading.selection import aggregate, path_score, scoring_and_voting
+from tts_ray.grading.selection import aggregate, path_score, right_groups, scoring_and_voting
 
 DRAWS = 1000
 """Random subsets per k: the standard error on one problem is at most 0.5 / sqrt(1000) = 1.6 %,
@@ -26,7 +26,7 @@ class Pool:
     """N independent candidates of one problem, in sampling order.
 
     `groups[i]` is the equivalence class of answer i (None: no answer), `correct[i]` whether that
-    class is right, `step_scores[i]` the scores of its steps (nan: unscored). A failed search
+    answer is right, `step_scores[i]` the scores of its steps (nan: unscored). A failed search
     leaves an empty pool, which has no accuracy at any k.
     """
 
@@ -121,9 +121,9 @@ def expected_accuracy(
 
 
 def _whole(pool: Pool, aggregation: str) -> float:
-    """Whether the aggregation is right on all N; a group is correct as its first candidate is."""
+    """Whether the aggregation is right on all N; a group is as most of its candidates are."""
     winner = aggregate(aggregation, pool.groups, pool.step_scores)
-    return 0.0 if winner is None else float(pool.correct[pool.groups.index(winner)])
+    return float(winner in right_groups(pool.groups, pool.correct))
 
 
 def _best_of_k(votes: Sequence[float], correct: Sequence[bool], k: int) -> float:
@@ -153,7 +153,8 @@ def _sampled_votes(
     members = [indices for indices in members if indices.size]
     if not members:
         return [0.0] * len(ks)
-    right = np.array([pool.correct[indices[0]] for indices in members])
+    right_ones = right_groups(pool.groups, pool.correct)
+    right = np.array([pool.groups[indices[0]] in right_ones for indices in members])
     n = len(votes)
     # The rank of each candidate in one random order per draw: the subset of size k is rank < k.
     order = np.random.default_rng(seed).random((draws, n)).argsort(axis=1)

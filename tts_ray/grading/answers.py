@@ -5,13 +5,32 @@ that never ended (`<think>` without `</think>`) are no answer, so they can never
 """
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 
 _THINK = re.compile(r"<(/?)think>")
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])[ \t]*")
 _CLOSING = re.compile(
-    r"(?:final\s+answer|the\s+answer)\W{0,3}(?:\s+is\b(?!\s+not\b)\s*:?|\s*[:=])|\banswer\s*:",
-    re.IGNORECASE,
+    r"(?:final\s+answer|the\s+(?:correct\s+)?answer)\W{0,3}"
+    r"(?:\s+(?:is|would\s+be|should\s+be)\b(?!\s+not\b)\s*:?|\s*[:=])|\banswer\s*:"
+    r"|\banswer\s{0,9}(?=\$|\\\[|\\\()"
+    # A heading: a line of its own.
+    r"|^[#*\s]{0,9}(?:the\s+)?(?:final\s+)?answer[*:\s]{0,9}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_STATES = re.compile(r"\s(?:is|are|equals?|equal\s+to|will\s+be|would\s+be|must\s+be)(?:\s*:)?\s+")
+_PROSE = re.compile(r"[A-Za-z]{2,}")
+_MATH = re.compile(r"\$[^$]{1,200}\$|\\\([^$]{1,200}?\\\)")
+_NUMERAL = re.compile(r"(?<![\w.,])-?\d{1,30}(?:[.,]\d{1,30}){0,9}(?![\w])")
+_JOINT = re.compile(
+    # A unit of one or two words, a separator, and the name of what follows.
+    r"(?:(?!is\b|was\b|not\b|so\b|but\b)[a-z]+\s+){0,2}(?:\([a-z]\)\s+)?"
+    r"(?:[,;&]|,?\s*(?:and|or)\b)(?:\s*(?:and|or)\b)?\s*(?:[A-Za-z][\w{}]{0,9}\s*=)?",
+)
+_BETWEEN_BOXES = 80
+"""Characters between two boxes of one answer at most."""
+_NOT_BETWEEN = re.compile(
+    r"\\(?:text|mathrm|textbf)(?![A-Za-z])|\\q?quad|\\[,;: \[\]()!]|[${}*~]|\s+"
 )
 _SENTENCE_END = re.compile(r"\.?\s{0,9}I hope it is correct|[.!][$*]*(?=\s|$)|\n", re.IGNORECASE)
 _DISPLAY = re.compile(r"\\\[.+?\\\]|\$\$.+?\$\$", re.DOTALL)
@@ -21,43 +40,48 @@ _DELIMITER = re.compile(r"(?<!\\)\$|(?<!\\)\\[()\[\]]")
 _WRAPPED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
 
 _THIN_SPACE = re.compile(r"(?<!\\)\\[,;:> ]|~")
-_DIGIT_GROUP = re.compile(r"(?<=\d)(?:\\,|\\ |\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
+_DIGIT_GROUP = re.compile(r"(?<=\d)(?:\\,|\\ |\s?\{\s*,\s*\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
+_ESCAPED_TWICE = re.compile(r"\\\\(?=[A-Za-z])")
 _SIZED = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])")
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
-_AROUND_OPERATOR = re.compile(r"\s*([-+*/=<>,;:^_(){}\[\]|])\s*")
-_FONT_NUMBER = re.compile(
-    r"\\(?:text|mbox|math)(?:bf|rm|it|sf|tt|normal)?\{\s*\(?\s*([-+]?[\d.,]+)\s*\)?\s*\.?\s*\}"
+_AROUND_OPERATOR = re.compile(r"\s*([-+*/=<>;:^_(){}\[\]|]|,(?!\s*\d)|(?<!\d),)\s*")
+_BETWEEN_NUMBERS = re.compile(r"(?<=\d)\s*,(\s?)\s*(?=\d)")
+_GROUP_OR_NOT = re.compile(r"\d\s*,\s*\d{3}(?!\d)")
+_PLAIN_NUMBER = re.compile(
+    r"[-+]?(?=\.?\d)(?:[1-9]\d{0,2}(?:,\d{3})+|\d{0,1000})(?:\.\d{0,1000})?"
 )
-_MONEY_OR_DEGREES = re.compile(
-    r"\A\\\$\s*(?=[\d.])|(?<=\d)(?:\s*(?:\\text\{)?dollars?\}?|\^\{?\\circ\}?|°)\Z"
-)
-_PLAIN_NUMBER = re.compile(r"[-+]?(?=\.?\d)(?:\d{1,3}(?:,\d{3})+|\d{0,1000})(?:\.\d{0,1000})?")
 
 
 def extract_answer(text: str) -> str | None:
     r"""The final answer of a solution, or None if it states none.
 
     After the last `</think>` if there is one: the last `\boxed{...}`; else what follows the last
-    closing sentence ("The final answer is: ...", "The answer is ...", "Answer: ..."). Math
-    delimiters around it and a trailing period are dropped.
+    closing sentence ("The final answer is: ...", "The answer is ...", "Answer: ...") or heading
+    ("## Final Answer"). Boxes that only a separator or "and" and "or" stand between, with a unit
+    or a name, are one answer: "$\boxed{3}$ and $\boxed{-4}$" is "3, -4". Of a sentence it is what
+    "is" or "are" states. Math delimiters around it and a trailing period are dropped.
     """
     text = _after_thinking(text)
-    boxed = _last_box(text)
+    boxed = _last_boxes(text)
     return boxed if boxed is not None else _closing_answer(text)
 
 
 def canonical_form(answer: str) -> str:
     """The answer with typography removed: two answers of one form are the same answer.
 
-    Only spacing, sizes, digit grouping, and what surrounds a number (its font, a dollar or degree
-    sign) go; nothing is evaluated.
+    Only spacing, sizes and digit grouping go; nothing is evaluated. The spaces behind commas stay
+    where they matter: `1,100` is a number, and `1, 100` are two.
     """
-    form = _DIGIT_GROUP.sub("", _unwrap(answer))
+    form = _unwrap(answer)
+    if "\\begin" not in form:
+        # \\\\frac, as a text that was escaped for JSON has it.
+        form = _ESCAPED_TWICE.sub(r"\\", form)
+    form = _DIGIT_GROUP.sub("", form)
     form = form.replace(r"\!", "").replace("\N{MINUS SIGN}", "-")
     form = _FRACTION.sub(r"\\frac", _SIZED.sub("", _THIN_SPACE.sub(" ", form)))
     form = _AROUND_OPERATOR.sub(r"\1", " ".join(form.split()))
-    number = _FONT_NUMBER.fullmatch(form)
-    return _unwrap(number[1]) if number else _MONEY_OR_DEGREES.sub("", form)
+    kept = r",\1" if _GROUP_OR_NOT.search(form) else ","
+    return _unwrap(_BETWEEN_NUMBERS.sub(kept, form))
 
 
 def plain_number(form: str) -> Fraction | None:
@@ -74,21 +98,47 @@ def _after_thinking(text: str) -> str:
     return text[tags[-1].end() :] if tags[-1][1] else ""
 
 
-def _last_box(text: str) -> str | None:
+def _last_boxes(text: str) -> str | None:
+    """What the last box holds, and the boxes that belong to it."""
+    found: list[str] = []
+    first = len(text)
+    for start, end, content in _boxes_from_the_end(text):
+        if found and not _belong_together(text[end:first]):
+            break
+        if content not in found:
+            found.append(content)
+        first = start
+    return ", ".join(reversed(found)) if found else None
+
+
+def _boxes_from_the_end(text: str) -> Iterator[tuple[int, int, str]]:
+    """The boxes that are closed and filled, the last one first: where each begins and ends."""
     closing = _brace_pairs(text)
     for box in reversed(list(_BOX.finditer(text))):
         start = box.end()
-        if start not in closing and text.startswith("{", start):
-            continue
-        if end := closing.get(start):
-            content = text[start + 1 : end]
+        if text.startswith("{", start):
+            if start not in closing:
+                continue
+            end = closing[start] + 1
+            content = text[start + 1 : end - 1]
         else:
             math_end = _MATH_END.search(text, start)
-            content = text[start : math_end.start() if math_end else None]
-        # \boxed{} alone is an instruction, not an answer.
+            end = math_end.start() if math_end else len(text)
+            content = text[start:end]
+            if _PROSE.match(content):
+                # The word \\boxed in a sentence.
+                continue
+        # \\boxed{} alone is an instruction, not an answer.
         if content := _unwrap(content):
-            return content
-    return None
+            yield box.start(), end, content
+
+
+def _belong_together(between: str) -> bool:
+    """Whether the boxes before and behind a text are one answer."""
+    if len(between) > _BETWEEN_BOXES:
+        return False
+    plain = " ".join(_NOT_BETWEEN.sub(" ", between).split())
+    return (not plain and "\n" not in between) or _JOINT.fullmatch(plain) is not None
 
 
 def _brace_pairs(text: str) -> dict[int, int]:
@@ -106,10 +156,26 @@ def _closing_answer(text: str) -> str | None:
     for sentence in reversed(list(_CLOSING.finditer(text))):
         rest = text[sentence.end() :].lstrip("*: \t\n")
         display = _DISPLAY.match(rest)
-        answer = display[0] if display else _SENTENCE_END.split(rest, maxsplit=1)[0]
-        if answer := _unwrap(_DELIMITER.sub("", answer).strip("* \t")):
+        stated = _stated(display[0] if display else _SENTENCE_END.split(rest, maxsplit=1)[0])
+        if answer := _unwrap(_DELIMITER.sub("", stated).strip("* \t")):
             return answer
     return None
+
+
+def _stated(sentence: str) -> str:
+    """What a sentence says that something is, or the one formula or number in it; all of a text
+    that is no such sentence."""
+    words = _PROSE.findall(_MATH.sub("", sentence))
+    if len(words) < 3:
+        return sentence
+    *before, stated = _STATES.split(sentence)
+    if before:
+        return stated
+    for pattern in (_MATH, _NUMERAL):
+        found = pattern.findall(sentence)
+        if len(found) == 1:
+            return str(found[0])
+    return sentence
 
 
 def _unwrap(answer: str) -> str:

@@ -1,23 +1,31 @@
 """Grouping and grading the answers to one problem by mathematical equivalence.
 
-Groups are formed without looking at the reference, so a majority never knows the truth; then each
-group is as right as its first answer. Strings of one canonical form, and plain numbers, are
-settled here; the rest goes to math-verify in a worker process, because an answer is whatever a
-model wrote, and some answers (9^{9^{9^9}}) would keep a computer algebra system busy for ever.
+A grade is the answer's own: it depends on the answer and the references alone. Groups are formed
+without looking at a reference, so a majority never knows the truth, and they do not depend on the
+order of the pool: the most frequent form (of equals the shortest, then the first by its letters)
+leads a group, and every other form joins the first leader, in this order, that it is the same
+answer as. Being the same answer is not transitive (25% is 25 and 0.25), so the members' grades may
+differ; what a group then counts as is said in `grading/selection.py`.
+
+Strings of one canonical form, and plain numbers, are settled here; the rest is compared in a worker
+process, because an answer is whatever a model wrote, and some (9^{9^{9^9}}) would be computed for
+ever.
 
 Invariant: a comparison costs at most `seconds` of CPU time, whatever is in it. One without a result
-counts as "not equivalent" and is marked in the grade (`Ungraded`); it never stalls a run, and never
+counts as "different" and is marked in the grade (`Ungraded`); it never stalls a run, and never
 ends it. Wall-clock time has no say in a grade.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from tts_ray.errors import ConfigError
 from tts_ray.grading.answers import canonical_form, plain_number
+from tts_ray.grading.rules import EQUAL, Rule
 from tts_ray.grading.worker import MAX_SECONDS
 from tts_ray.grading.worker_process import GivenUp, WorkerProcess
 from tts_ray.types import Grade, Ungraded
@@ -93,79 +101,100 @@ class Grader:
         """Process ids of the workers that are up."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
-    async def grade(self, answers: Sequence[str | None], reference: str) -> list[Grade]:
+    async def grade(
+        self, answers: Sequence[str | None], references: str | Sequence[str]
+    ) -> list[Grade]:
         """One Grade per answer, in order; groups are numbered from 0 by first appearance.
 
-        An answer whose comparison came to no result forms a group of its own string; its grade
-        says why. Grading stored answers again needs nothing but them and the reference. Raises
-        ConfigError if math-verify is not installed, TtsError if no worker can be started.
+        An answer is correct if it is the same as the reference, or as any of several. An answer
+        whose comparison came to no result forms a group of its own string; its grade says why.
+        Grading stored answers again needs nothing but them and the references. Raises ConfigError
+        if mpmath is not installed, TtsError if no worker can be started.
         """
+        if isinstance(references, str):
+            references = [references]
+        truths = list(dict.fromkeys(map(canonical_form, references)))
         forms = [canonical_form(answer) if answer else "" for answer in answers]
         worker = await self._idle.get()
         try:
-            grouping = await self._group([form for form in forms if form], reference, worker)
+            counts = Counter(filter(None, forms))
+            ordered = sorted(counts, key=lambda form: (-counts[form], len(form), form))
+            verdicts = {form: await self._judge(form, truths, worker) for form in ordered}
+            leaders = await self._lead(ordered, verdicts, worker)
         finally:
             self._idle.put_nowait(worker)
+        numbers: dict[str, int] = {}
+        for form in filter(None, forms):
+            numbers.setdefault(leaders[form], len(numbers))
         return [
-            Grade(answer, *grouping[form]) if form else Grade()
+            Grade(answer, numbers[leaders[form]], *verdicts[form]) if form else Grade()
             for answer, form in zip(answers, forms, strict=True)
         ]
 
-    async def _group(
-        self, forms: Sequence[str], reference: str, worker: WorkerProcess
-    ) -> dict[str, tuple[int, bool, Ungraded | None]]:
-        """Of each distinct form its group, whether that group is correct, and what is not known."""
-        truth = canonical_form(reference)
-        groups: dict[str, tuple[int, bool, Ungraded | None]] = {}
-        firsts: list[str] = []
-        for form in dict.fromkeys(forms):
-            correct, same, ungraded = await self._place(form, truth, firsts, worker)
-            if same is not None:
-                groups[form] = groups[same]
-                continue
-            groups[form] = (
-                1 + max((g for g, *_ in groups.values()), default=-1),
-                correct,
-                ungraded,
-            )
-            # A form that was given up on is compared no more: it costs one limit, not many.
-            if ungraded is None:
-                firsts.append(form)
-        return groups
+    async def explain(self, answer: str, reference: str) -> Rule:
+        """The rule by which an answer is the same as a reference, or is not.
 
-    async def _place(
-        self, form: str, truth: str, firsts: Sequence[str], worker: WorkerProcess
-    ) -> tuple[bool, str | None, Ungraded | None]:
-        """Whether a form is correct, the first form that it is equivalent to, what is not known.
+        Raises:
+            GivenUp: the comparison came to no result.
+        """
+        worker = await self._idle.get()
+        try:
+            return await self._rule(canonical_form(reference), canonical_form(answer), worker)
+        finally:
+            self._idle.put_nowait(worker)
+
+    async def _judge(
+        self, form: str, truths: Sequence[str], worker: WorkerProcess
+    ) -> tuple[bool, Ungraded | None]:
+        """Whether a form is correct, and why that is not known.
 
         The reference goes first, since of the two it is the one known to be sane.
         """
-        try:
-            correct = await self._equivalent(truth, form, worker)
-        except GivenUp as failure:
-            return False, None, failure.reason
-        try:
-            return correct, await self._first_equivalent(firsts, form, worker), None
-        except GivenUp:
-            return correct, None, Ungraded.GROUP
+        ungraded = None
+        for truth in truths:
+            try:
+                if await self._rule(truth, form, worker) in EQUAL:
+                    return True, None
+            except GivenUp as failure:
+                ungraded = failure.reason
+        return False, ungraded
 
-    async def _first_equivalent(
-        self, firsts: Sequence[str], form: str, worker: WorkerProcess
-    ) -> str | None:
-        for first in firsts:
-            if await self._equivalent(first, form, worker):
-                return first
-        return None
+    async def _lead(
+        self,
+        ordered: Sequence[str],
+        verdicts: dict[str, tuple[bool, Ungraded | None]],
+        worker: WorkerProcess,
+    ) -> dict[str, str]:
+        """Of each form the one that leads its group: the first in order that is the same answer.
+        Notes in `verdicts` which comparisons were given up."""
+        leaders: dict[str, str] = {}
+        leading: list[str] = []
+        for form in ordered:
+            leaders[form] = form
+            correct, ungraded = verdicts[form]
+            if ungraded is not None:
+                # It is compared no more: it costs one limit, not many.
+                continue
+            try:
+                for leader in leading:
+                    if await self._rule(leader, form, worker) in EQUAL:
+                        leaders[form] = leader
+                        break
+                else:
+                    leading.append(form)
+            except GivenUp:
+                verdicts[form] = correct, Ungraded.GROUP
+        return leaders
 
-    async def _equivalent(self, reference: str, answer: str, worker: WorkerProcess) -> bool:
-        """Whether two forms are the same answer; GivenUp if that could not be found out."""
+    async def _rule(self, reference: str, answer: str, worker: WorkerProcess) -> Rule:
+        """By which rule two forms are the same; GivenUp if that could not be found out."""
         if reference == answer:
-            return True
+            return Rule.TEXT
         left, right = plain_number(reference), plain_number(answer)
         if left is not None and right is not None:
-            return left == right
+            return Rule.VALUE if left == right else Rule.DIFFERENT
         if max(len(reference), len(answer)) > LONGEST:
-            return False
+            return Rule.UNREAD
         try:
             return await worker.compare(reference, answer)
         except GivenUp as failure:

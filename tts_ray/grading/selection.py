@@ -3,6 +3,9 @@
 Scoring turns the step scores of a path into one number, voting turns paths into an answer
 (arXiv 2502.06703, sections 2 and 3; the paper's "avg" is called mean here, prod is an addition).
 
+What wins is right or wrong: the answer of the best path by its own grade, a group as most of its
+candidates are (`right_groups`), since the members of a group need not all have the same grade.
+
 Invariants: a missing answer (group None) never wins. An unscored path (a nan among its step
 scores, or none at all) takes no part in what needs scores. With nobody left there is no winner.
 Ties are broken by order alone: the earliest path of the best ones, or the group whose first
@@ -83,3 +86,16 @@ def aggregate(
         return majority(groups)
     how, vote = halves
     return select(groups, [path_score(scores, how) for scores in step_scores], vote)
+
+
+def right_groups(groups: Sequence[int | None], correct: Sequence[bool]) -> frozenset[int]:
+    """The groups that count as correct: more than half of their candidates are.
+
+    The members of a group may have different grades: 25% and 0.25 are one answer, and beside a
+    reference of 25 only the first is right.
+    """
+    balance: dict[int, int] = {}
+    for group, is_right in zip(groups, correct, strict=True):
+        if group is not None:
+            balance[group] = balance.get(group, 0) + (1 if is_right else -1)
+    return frozenset(group for group, more in balance.items() if more > 0)

