@@ -11,11 +11,12 @@ from fractions import Fraction
 _THINK = re.compile(r"<(/?)think>")
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])[ \t]*")
 _CLOSING = re.compile(
-    r"(?:final\s+answer|the\s+(?:correct\s+)?answer)\W{0,3}"
-    r"(?:\s+(?:is|would\s+be|should\s+be)\b(?!\s+not\b)\s*:?|\s*[:=])|\banswer\s*:"
+    r"(?:final\s+answer|the\s+(?:correct\s+)?answer)(?:\s+to\s+th(?:e|is)\s+\w+)?\W{0,3}"
+    r"(?:\s+(?:is|would\s+be|should\s+be)\b(?!\s+not\b)"
+    r"(?:\s+(?:therefore|thus|hence|then|simply|indeed)\b)?\s*:?|\s*[:=])|\banswer\s*:"
     r"|\banswer\s{0,9}(?=\$|\\\[|\\\()"
     # A heading: a line of its own.
-    r"|^[#*\s]{0,9}(?:the\s+)?(?:final\s+)?answer[*:\s]{0,9}$",
+    r"|^[#*_\s]{0,9}(?:the\s+)?(?:final\s+)?answer[*_:\s]{0,9}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _STATES = re.compile(r"\s(?:is|are|equals?|equal\s+to|will\s+be|would\s+be|must\s+be)(?:\s*:)?\s+")
@@ -32,7 +33,12 @@ _BETWEEN_BOXES = 80
 _NOT_BETWEEN = re.compile(
     r"\\(?:text|mathrm|textbf)(?![A-Za-z])|\\q?quad|\\[,;: \[\]()!]|[${}*~]|\s+"
 )
-_SENTENCE_END = re.compile(r"\.?\s{0,9}I hope it is correct|[.!][$*]*(?=\s|$)|\n", re.IGNORECASE)
+_SENTENCE_END = re.compile(
+    r"\.?\s{0,9}I hope it is correct|[.!][$*]*(?=\s|$)|\n"
+    r"|,\s{1,9}(?=(?:as|since|because|which|where|so|when|for)\b)",
+    re.IGNORECASE,
+)
+_WORD_BOXED = re.compile(r"[A-Za-z]{2}|[^\w\\(\[{$+-]")
 _DISPLAY = re.compile(r"\\\[.+?\\\]|\$\$.+?\$\$", re.DOTALL)
 _MATH_END = re.compile(r"(?<!\\)\$|\n|\\[)\]]")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -47,9 +53,7 @@ _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _AROUND_OPERATOR = re.compile(r"\s*([-+*/=<>;:^_(){}\[\]|]|,(?!\s*\d)|(?<!\d),)\s*")
 _BETWEEN_NUMBERS = re.compile(r"(?<=\d)\s*,(\s?)\s*(?=\d)")
 _GROUP_OR_NOT = re.compile(r"\d\s*,\s*\d{3}(?!\d)")
-_PLAIN_NUMBER = re.compile(
-    r"[-+]?(?=\.?\d)(?:[1-9]\d{0,2}(?:,\d{3})+|\d{0,1000})(?:\.\d{0,1000})?"
-)
+_PLAIN_NUMBER = re.compile(r"[-+]?(?=\.?\d)(?:[1-9]\d{0,2}(?:,\d{3})+|\d{0,1000})(?:\.\d{0,1000})?")
 
 
 def extract_answer(text: str) -> str | None:
@@ -103,6 +107,9 @@ def _last_boxes(text: str) -> str | None:
     found: list[str] = []
     first = len(text)
     for start, end, content in _boxes_from_the_end(text):
+        if end > first:
+            # It holds the one that was read.
+            continue
         if found and not _belong_together(text[end:first]):
             break
         if content not in found:
@@ -125,7 +132,7 @@ def _boxes_from_the_end(text: str) -> Iterator[tuple[int, int, str]]:
             math_end = _MATH_END.search(text, start)
             end = math_end.start() if math_end else len(text)
             content = text[start:end]
-            if _PROSE.match(content):
+            if _WORD_BOXED.match(content):
                 # The word \\boxed in a sentence.
                 continue
         # \\boxed{} alone is an instruction, not an answer.
@@ -165,21 +172,19 @@ def _closing_answer(text: str) -> str | None:
 def _stated(sentence: str) -> str:
     """What a sentence says that something is, or the one formula or number in it; all of a text
     that is no such sentence."""
-    words = _PROSE.findall(_MATH.sub("", sentence))
-    if len(words) < 3:
+    if len(_PROSE.findall(_MATH.sub("", sentence))) < 3:
         return sentence
-    *before, stated = _STATES.split(sentence)
-    if before:
-        return stated
-    for pattern in (_MATH, _NUMERAL):
-        found = pattern.findall(sentence)
-        if len(found) == 1:
-            return str(found[0])
-    return sentence
+    stated = _STATES.split(sentence)[-1]
+    if len(_PROSE.findall(_MATH.sub("", stated))) > 1:
+        for pattern in (_MATH, _NUMERAL):
+            found = pattern.findall(stated)
+            if len(found) == 1:
+                return str(found[0])
+    return stated
 
 
 def _unwrap(answer: str) -> str:
-    """Strip blanks, trailing periods, and math delimiters or bold marks that enclose it all."""
+    """Strip blanks, trailing periods, and math delimiters, bold marks or a box that enclose it."""
     before = None
     while answer != before:
         before = answer
@@ -191,4 +196,7 @@ def _unwrap(answer: str) -> str:
             enclosed = answer.startswith(opening) and answer.endswith(closing)
             if enclosed and len(answer) >= len(opening + closing) and opening not in inner:
                 answer = inner
+        box = _BOX.match(answer)
+        if box and _brace_pairs(answer).get(box.end()) == len(answer) - 1:
+            answer = answer[box.end() + 1 : -1]
     return answer

@@ -8,8 +8,13 @@ import functools
 from dataclasses import dataclass
 from fractions import Fraction
 
+from tts_ray.grading.exact import exact_value
 from tts_ray.grading.expression import Node
-from tts_ray.grading.reading import (
+from tts_ray.grading.inequalities import FLIPPED, region_of
+from tts_ray.grading.quantities import plain_text
+from tts_ray.grading.ratios import same_clock_or_ratio, same_hour, same_quotient
+from tts_ray.grading.reading import read
+from tts_ray.grading.readings import (
     Based,
     Clock,
     Dots,
@@ -19,13 +24,10 @@ from tts_ray.grading.reading import (
     Relation,
     Series,
     Text,
-    plain_text,
-    read,
-    region_of,
 )
 from tts_ray.grading.regions import Region, same_region
 from tts_ray.grading.rules import Rule
-from tts_ray.grading.value import decimal_of, exact_value, is_rounded, same_value, symbols_ratio
+from tts_ray.grading.value import decimal_of, is_rounded, same_value, sign_of_ratio
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,8 @@ def same(left: Reading, right: Reading) -> Rule | None:
         if found is not None or left.brackets == right.brackets:
             return found
     if isinstance(left, Region) or isinstance(right, Region) or is_union(left) or is_union(right):
-        regions = region_of(left), region_of(right)
-        if regions[0] is None or regions[1] is None:
-            return None
-        return Rule.REGION if same_region(*regions) else None
+        one, two = region_of(left), region_of(right)
+        return Rule.REGION if one and two and same_region(one, two) else None
     if isinstance(left, Based):
         return same_based(left, right)
     if isinstance(left, Clock | Ratio) and isinstance(right, Clock | Ratio):
@@ -80,6 +80,9 @@ def same(left: Reading, right: Reading) -> Rule | None:
         return same_quotient(left, right)
     if isinstance(left, Clock) or isinstance(right, Clock):
         return same_hour(left, right)
+    for whole, other in ((left, right), (right, left)):
+        if isinstance(whole, Series) and whole.brackets == "{}" and len(whole.items) == 1:
+            return same(whole.items[0], other)
     if isinstance(left, Series) and isinstance(right, Quantity):
         return same_decimal_comma(left, right, is_answer=False)
     if isinstance(left, Quantity) and isinstance(right, Series):
@@ -162,9 +165,8 @@ def matched(left: tuple[Reading, ...], right: tuple[Reading, ...]) -> bool:
 def same_relation(left: Reading, right: Reading) -> Rule | None:
     """Two relations, or a value and an equation that names it."""
     if isinstance(left, Relation) and isinstance(right, Relation):
-        if left.names and right.names:
-            if left.sides[0] == right.sides[0]:
-                return same(left.sides[1], right.sides[1])
+        if left.names and right.names and left.sides[0] == right.sides[0]:
+            return same(left.sides[1], right.sides[1])
         return same_up_to_a_factor(left, right)
     relation, other = (left, right) if isinstance(left, Relation) else (right, left)
     assert isinstance(relation, Relation)
@@ -177,30 +179,35 @@ def same_up_to_a_factor(left: Relation, right: Relation) -> Rule | None:
     """Equations a = b and c = d of which a - b is c - d times a number other than 0, and
     inequalities likewise; a negative factor turns the sign around."""
     if len(left.sides) != 2 or len(right.sides) != 2:
-        if left.signs != right.signs or len(left.sides) != len(right.sides):
-            return None
-        pairs = zip(left.sides, right.sides, strict=True)
-        return Rule.IN_ORDER if all(same(a, b) for a, b in pairs) else None
-    differences = []
-    for relation in (left, right):
-        sides = [as_node(side) for side in relation.sides]
-        if sides[0] is None or sides[1] is None:
-            return None
-        differences.append(Node("+", (sides[0], Node("neg", (sides[1],)))))
-    factor = symbols_ratio(*differences)
+        turned = Relation(right.sides[::-1], tuple(FLIPPED.get(s, "") for s in right.signs[::-1]))
+        for each in (right, turned):
+            if (
+                left.signs == each.signs
+                and len(left.sides) == len(each.sides)
+                and all(map(same, left.sides, each.sides))
+            ):
+                return Rule.IN_ORDER
+        return None
+    one, two = difference(left), difference(right)
+    factor = sign_of_ratio(one, two) if one and two else None
     if factor is None:
         return None
-    sign, other = left.signs[0], right.signs[0]
+    sign, aim = left.signs[0], right.signs[0]
     if sign in ("=", "!="):
-        return Rule.EQUATION if sign == other else None
-    turned = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(other)
-    return Rule.INEQUALITY if sign == (other if factor > 0 else turned) else None
+        return Rule.EQUATION if sign == aim else None
+    return Rule.INEQUALITY if sign == (aim if factor > 0 else FLIPPED.get(aim)) else None
+
+
+def difference(relation: Relation) -> Node | None:
+    """Its left side less its right one; None if they are no expressions."""
+    left, right = map(as_node, relation.sides)
+    return Node("+", (left, Node("neg", (right,)))) if left and right else None
 
 
 def as_node(found: Reading) -> Node | None:
     """The expression of one side of an equation."""
     if isinstance(found, Quantity):
-        return found.value
+        return None if found.unit else found.value
     if isinstance(found, Text):
         return name_node(found.text)
     return None
@@ -219,77 +226,6 @@ def same_based(left: Based, right: Reading) -> Rule | None:
         is_it = left.digits.isdecimal() and int(left.digits) == right.value.value
         return Rule.BASE if is_it else None
     return None
-
-
-def same_clock_or_ratio(left: Clock | Ratio, right: Clock | Ratio) -> Rule | None:
-    """Times of day are equal as such. `2:30` may be one, so it is not reduced to 1:15."""
-    times = [as_clock(each) for each in (left, right)]
-    if times[0] is not None and times[1] is not None:
-        return Rule.CLOCK if same_time(*times) else None
-    if not isinstance(left, Ratio) or not isinstance(right, Ratio):
-        return None
-    if len(left.parts) != len(right.parts):
-        return None
-    if all(same(a, b) for a, b in zip(left.parts, right.parts, strict=True)):
-        return Rule.RATIO
-    if times[0] is not None or times[1] is not None:
-        return None
-    nodes = [[as_node(part) for part in each.parts] for each in (left, right)]
-    if any(node is None for side in nodes for node in side):
-        return None
-    one, two = ([n for n in side if n is not None] for side in nodes)
-    return (
-        Rule.RATIO
-        if all(
-            same_value(Node("*", (one[0], b)), Node("*", (a, two[0])))
-            for a, b in zip(one[1:], two[1:], strict=True)
-        )
-        else None
-    )
-
-
-def as_clock(found: Clock | Ratio) -> Clock | None:
-    if isinstance(found, Clock):
-        return found
-    parts = found.text.split(":")
-    if len(parts) == 2 and all(p.isdigit() for p in parts) and len(parts[1]) == 2:
-        if int(parts[0]) <= 24 and int(parts[1]) < 60:
-            return Clock(int(parts[0]), int(parts[1]), "")
-    return None
-
-
-def same_time(left: Clock, right: Clock) -> bool:
-    """12-hour times with their half of the day, or 24-hour times; the half may be left out."""
-    if left.minute != right.minute or (left.half and right.half and left.half != right.half):
-        return False
-    if left.hour == right.hour:
-        return True
-    hours = [each.hour % 12 + 12 * (each.half == "pm") for each in (left, right) if each.half]
-    others = [each.hour for each in (left, right) if not each.half]
-    return len(hours) == len(others) == 1 and hours == others
-
-
-def same_quotient(left: Reading, right: Reading) -> Rule | None:
-    """A ratio of two is also its quotient."""
-    ratio, other = (left, right) if isinstance(left, Ratio) else (right, left)
-    assert isinstance(ratio, Ratio)
-    if len(ratio.parts) != 2 or not isinstance(other, Quantity) or other.unit:
-        return None
-    if as_clock(ratio) is not None:
-        return None
-    over, under = map(as_node, ratio.parts)
-    if over is None or under is None:
-        return None
-    return Rule.RATIO if same_value(Node("/", (over, under)), other.value) else None
-
-
-def same_hour(left: Reading, right: Reading) -> Rule | None:
-    """A full hour of the day is also its number."""
-    clock, other = (left, right) if isinstance(left, Clock) else (right, left)
-    assert isinstance(clock, Clock)
-    if clock.minute or not isinstance(other, Quantity) or other.unit:
-        return None
-    return Rule.CLOCK if exact_value(other.value) == clock.hour else None
 
 
 def same_decimal_comma(series: Series, other: Quantity, *, is_answer: bool) -> Rule | None:

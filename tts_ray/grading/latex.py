@@ -114,12 +114,27 @@ COMMANDS = {
     "\\lg": "\\log",
 }
 GREEK = dict(
-    zip("αβγδεζηθικλμνξπρσςτυφχψωΓΔΘΛΞΠΣΦΨΩ", (
-        *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
-        *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "sigma", "tau", "upsilon", "phi"),
-        *("chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma"),
-        *("Phi", "Psi", "Omega"),
-    ), strict=True)
+    zip(
+        "αβγδεζηθικλμνξπρσςτυφχψωΓΔΘΛΞΠΣΦΨΩ",
+        (
+            *(
+                "alpha",
+                "beta",
+                "gamma",
+                "delta",
+                "epsilon",
+                "zeta",
+                "eta",
+                "theta",
+                "iota",
+                "kappa",
+            ),
+            *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "sigma", "tau", "upsilon", "phi"),
+            *("chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma"),
+            *("Phi", "Psi", "Omega"),
+        ),
+        strict=True,
+    )
 )
 COMMANDS |= {letter: f"\\{name}" for letter, name in GREEK.items()}
 BLANKS = {"\\quad", "\\qquad", "\\,", "\\;", "\\:", "\\>", "\\ ", "\\!", "~", "\\nobreak"}
@@ -136,9 +151,11 @@ FONTS = {
     *("\\mathrm", "\\mathbf", "\\mathit", "\\mathsf", "\\mathtt", "\\operatorname", "\\bm"),
     *("\\boldsymbol", "\\pmb", "\\mathnormal"),
 }
-FUNCTIONS = frozenset(
-    ["sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc", "sinh", "cosh", "tanh", "coth", "arsinh", "arcosh", "artanh", "arcsinh", "arccosh", "arctanh", "log", "ln", "exp", "max", "min", "gcd", "lcm"]
-)
+FUNCTIONS = {
+    *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot"),
+    *("arcsec", "arccsc", "sinh", "cosh", "tanh", "coth", "arsinh", "arcosh", "artanh"),
+    *("arcsinh", "arccosh", "arctanh", "log", "ln", "exp", "max", "min", "gcd", "lcm"),
+}
 """Functions by name, with or without a backslash."""
 NAMES = FUNCTIONS | {"sqrt", "cbrt", "abs", "pi", "infinity", "infty", "inf", "oo", "floor", "ceil"}
 """Words of plain text that mean what a command or a sign does."""
@@ -191,7 +208,7 @@ def _lex(form: str, *, upright: bool) -> list[Token]:
         match = _TOKEN.match(form, at)
         assert match is not None
         kind, text = match.lastgroup, match[0]
-        if match["grouped"] and depth and not spaced_commas:
+        if match["grouped"] and depth and not spaced_commas and ",0" not in text:
             # A comma of a tuple: its first element is the digits before it.
             match = re.compile(r"\d+").match(form, at)
             assert match is not None

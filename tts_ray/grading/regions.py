@@ -24,7 +24,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Region:
-    """Disjoint pieces in ascending order; `variable` is the symbol they are the values of, or ""."""
+    """Disjoint pieces in ascending order; `variable` is what they are the values of, or ""."""
 
     pieces: tuple[Piece, ...]
     variable: str = ""

@@ -50,11 +50,19 @@ ATTACHED = {
     *("cents", "deg", "am", "pm", "AM", "PM", "th", "st", "nd", "rd"),
 }
 """Units that may follow a number without a blank; a lone letter there is a factor."""
-MAGNITUDES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-"""Words that multiply, with their power of ten."""
+MAGNITUDES = {
+    **{"dozen": 12, "hundred": 100, "thousand": 1000},
+    **{"million": 10**6, "billion": 10**9, "trillion": 10**12},
+}
+"""Words that multiply."""
 CURRENCIES = ("$", "€", "£", "¥", "₹")
-NO_UNIT = NAMES | {"mod", "choose", "and", "or", "if", "than", "to", "is", "not", "no", "with", "for"}
-"""Words behind a number that are none."""
+NO_UNIT_WORDS = {
+    *("mod", "choose", "and", "or", "if", "than", "to", "is", "are", "not", "no", "with", "for"),
+    *("but", "only", "when", "where", "while", "then"),
+}
+"""Words behind a number that make a sentence of it."""
+NO_UNIT = NAMES | NO_UNIT_WORDS
+"""Words of plain letters behind a number that are no unit."""
 
 _POWER = re.compile(r"\^\{?([-+]?\d+)\}?")
 _WORD = re.compile(r"[^\W\d_]+|[%°$€£¥₹¢]c?")

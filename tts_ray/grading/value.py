@@ -14,6 +14,7 @@ from typing import Any
 
 import mpmath
 
+from tts_ray.grading.exact import exact_value
 from tts_ray.grading.expression import Node, any_node, symbols
 
 DIGITS = (40, 200)
@@ -25,18 +26,12 @@ MOST_DIGITS = 20_000
 different."""
 ROUNDED = 1e-6
 """Relative distance up to which a decimal stands for a value written without a decimal point."""
-EXACT_BITS = 1_000_000
-"""Bits of the largest numerator or denominator that is computed exactly."""
 POINTS = 3
 """Points of each kind at which expressions with symbols are compared."""
 
 
 class NoValueError(Exception):
     """An expression without a value: 1/0, or a matrix where a number belongs."""
-
-
-class InexactError(Exception):
-    """A value that is not rational, or too large to be computed exactly."""
 
 
 Matrix = tuple[tuple[Any, ...], ...]
@@ -87,14 +82,6 @@ def decimal_of(node: Node) -> tuple[Fraction, int] | None:
         positive = decimal_of(node.args[0])
         return positive and (-positive[0], positive[1])
     return (node.value, node.decimals) if node.decimals is not None else None
-
-
-def exact_value(node: Node) -> Fraction | None:
-    """The value of an expression that is rational and not too large; else None."""
-    try:
-        return exact(node)
-    except (InexactError, ZeroDivisionError):
-        return None
 
 
 def points_for(left: Node, right: Node, names: list[str]) -> list[dict[str, Any]]:
@@ -194,103 +181,6 @@ def agree(left: Value, right: Value, *, last: bool) -> bool:
 
 def shape(matrix: Matrix) -> tuple[int, int]:
     return len(matrix), len(matrix[0])
-
-
-def exact(node: Node) -> Fraction:
-    """The rational value of an expression without symbols.
-
-    Raises:
-        InexactError: it has none, or it is too large.
-        ZeroDivisionError: it divides by zero.
-    """
-    if node.op == "number":
-        return node.value
-    if node.op not in EXACT:
-        raise InexactError
-    return bounded(EXACT[node.op](*map(exact, node.args)))
-
-
-def bounded(found: Fraction) -> Fraction:
-    if max(found.numerator.bit_length(), found.denominator.bit_length()) > EXACT_BITS:
-        raise InexactError
-    return found
-
-
-def exact_power(base: Fraction, exponent: Fraction) -> Fraction:
-    if exponent.denominator != 1:
-        root = exact_root(base, Fraction(exponent.denominator))
-        return exact_power(root, Fraction(exponent.numerator))
-    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-    if abs(base) != 1 and base and bits * abs(exponent.numerator) > EXACT_BITS:
-        raise InexactError
-    power = exponent.numerator if abs(base) != 1 else exponent.numerator % 2
-    return base**power
-
-
-def exact_root(base: Fraction, index: Fraction) -> Fraction:
-    """A root that is rational; real for an odd index."""
-    if index.denominator != 1 or not 2 <= index <= 64 or (base < 0 and index % 2 == 0):
-        raise InexactError
-    sign = -1 if base < 0 else 1
-    over = whole_root(abs(base.numerator), int(index))
-    under = whole_root(base.denominator, int(index))
-    return Fraction(sign * over, under)
-
-
-def whole_root(found: int, index: int) -> int:
-    if index == 2:
-        root = math.isqrt(found)
-    else:
-        if found.bit_length() > 4096:
-            raise InexactError
-        low, high = 0, 1 << (found.bit_length() // index + 1)
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if middle**index <= found else (low, middle - 1)
-        root = low
-    if root**index != found:
-        raise InexactError
-    return root
-
-
-def exact_factorial(found: Fraction) -> Fraction:
-    if found.denominator != 1 or not 0 <= found <= 50_000:
-        raise InexactError
-    return Fraction(math.factorial(int(found)))
-
-
-def exact_binomial(over: Fraction, under: Fraction) -> Fraction:
-    if over.denominator != 1 or under.denominator != 1 or not 0 <= under <= over <= 50_000:
-        raise InexactError
-    return Fraction(math.comb(int(over), int(under)))
-
-
-def exact_many(function: Callable[..., int]) -> Callable[..., Fraction]:
-    def of(*found: Fraction) -> Fraction:
-        if any(each.denominator != 1 for each in found):
-            raise InexactError
-        return Fraction(function(*map(int, found)))
-
-    return of
-
-
-EXACT: Mapping[str, Callable[..., Fraction]] = {
-    "+": lambda *terms: sum(terms, Fraction(0)),
-    "*": lambda left, right: left * right,
-    "/": lambda left, right: left / right,
-    "neg": lambda found: -found,
-    "^": exact_power,
-    "sqrt": exact_root,
-    "!": exact_factorial,
-    "binom": exact_binomial,
-    "abs": abs,
-    "floor": lambda found: Fraction(math.floor(found)),
-    "ceil": lambda found: Fraction(math.ceil(found)),
-    "max": lambda *found: max(found),
-    "min": lambda *found: min(found),
-    "gcd": exact_many(math.gcd),
-    "lcm": exact_many(math.lcm),
-}
 
 
 def value(node: Node, point: Mapping[str, Any]) -> Value:
@@ -427,7 +317,7 @@ OF_MATRICES: Mapping[str, Callable[..., Matrix]] = {
 }
 
 
-def symbols_ratio(left: Node, right: Node) -> int | None:
+def sign_of_ratio(left: Node, right: Node) -> int | None:
     """The sign of the number that one expression is of the other, the same at every point of their
     symbols; None if there is none, or either is 0."""
     names = sorted(symbols(left) | symbols(right))
@@ -435,12 +325,12 @@ def symbols_ratio(left: Node, right: Node) -> int | None:
     factors = []
     with mpmath.workdps(DIGITS[0]):
         for point in points:
-            values = [value_or_none(node, point) for node in (left, right)]
-            if any(v is None or isinstance(v, tuple) for v in values):
+            one, two = (value_or_none(node, point) for node in (left, right))
+            if one is None or two is None or isinstance(one, tuple) or isinstance(two, tuple):
                 continue
-            if any(abs(v) < mpmath.mpf(10) ** -30 for v in values):
+            if min(abs(one), abs(two)) < mpmath.mpf(10) ** -30:
                 return None
-            factors.append(values[0] / values[1])
+            factors.append(one / two)
         if not factors or not is_real(factors[0]):
             return None
         if not all(agree(each, factors[0], last=False) for each in factors):

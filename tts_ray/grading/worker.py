@@ -1,10 +1,11 @@
 """One worker of the grader: `python -m tts_ray.grading.worker SECONDS MEMORY_BYTES`.
 
 Reads one JSON pair [reference, answer] a line and writes one line for it: the rule by which they
-are the same answer or different ones (grading/rules.py), or that memory ran out. It limits itself, so that it also ends when its parent is gone: the kernel
-kills it with SIGPROF when a comparison has used its seconds of CPU time (user and system), even
-inside one long multiplication, and a closed pipe ends it. Time in which it does not run does not
-count. It imports nothing heavier than mpmath, and never the program that started it.
+are the same answer or different ones (grading/rules.py), or that memory ran out. It limits itself,
+so that it also ends when its parent is gone: the kernel kills it with SIGPROF when a comparison has
+used its seconds of CPU time (user and system), even inside one long multiplication, and a closed
+pipe ends it. Time in which it does not run does not count. It imports nothing heavier than mpmath,
+and never the program that started it.
 """
 
 import contextlib

@@ -1,0 +1,138 @@
+"""Single things in an answer: words, numbers with a unit, times of day."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from tts_ray.grading.brackets import depths
+from tts_ray.grading.expression import Node, number
+from tts_ray.grading.latex import FUNCTIONS, Kind, NotMathError, Token, tokens
+from tts_ray.grading.parser import read_expression
+from tts_ray.grading.readings import Clock, Quantity, Reading, Text
+from tts_ray.grading.units import (
+    ATTACHED,
+    CURRENCIES,
+    MAGNITUDES,
+    NO_UNIT,
+    NO_UNIT_WORDS,
+    UNITS,
+    unit_of,
+)
+
+HALVES = {"am": "am", "pm": "pm", "a.m.": "am", "p.m.": "pm", "a.m": "am", "p.m": "pm"}
+HALVES |= {"noon": "pm", "midnight": "am"}
+"""Spellings of the half of the day that a time is in."""
+
+_WORDS = re.compile(r"no|(?=.{3})[^\W\d_]+(?:(?<=..)[ '-]+\w+)*", re.IGNORECASE)
+"""Words whose case does not matter: `MN` is not `mn`, but `Odd` is `odd`."""
+_UNIT_TAIL = re.compile(
+    r"(?:[^\W\d_]{2,}\.?|[a-zA-Z]\.[a-zA-Z]\.?|[%°¢][CF]?|[CFmsghLlN$€£¥₹])"
+    r"(?:\^\{?-?\d\}?|[. /*%°-]|[^\W\d_])*"
+)
+LONGEST_UNIT = 40
+"""Characters of what may be a unit; beyond, words behind a number are a sentence."""
+
+
+def plain_text(form: str) -> str:
+    """One spelling of a text: without fonts, blanks, and braces around one thing; words without
+    their case."""
+    try:
+        words = [token.text for token in tokens(form)]
+    except NotMathError:
+        words = [form]
+    kept: list[str] = []
+    for word in words:
+        if word == "}" and len(kept) > 1 and kept[-2] == "{" and len(kept[-1]) == 1:
+            kept[-2:] = kept[-1:]
+        else:
+            kept.append(word)
+    text = "".join(f" {word}" if word[:1].isalnum() else word for word in kept).strip()
+    text = text.rstrip(" .,;:")
+    return text.casefold() if _WORDS.fullmatch(text) else text
+
+
+def read_words(found: Sequence[Token]) -> Text | None:
+    """Words that are no product of symbols: upright, of capitals, of more than three letters, or
+    several; None if it is something else."""
+    for before, token in pairwise((*found, found[-1])):
+        hyphen = token.is_sign("-") and len(before.text) > 1 and not token.space
+        if before.kind is not Kind.LETTERS and not before.is_sign("-", "'", "."):
+            return None
+        if token.is_sign("-") and not hyphen:
+            return None
+    words = [token for token in found if token.kind is Kind.LETTERS]
+    if not words or (len(words) == 1 and len(words[0].text) == 1):
+        return None
+    if len(words) == 1:
+        (word,) = words
+        is_word = word.upright or len(word.text) > 3 or word.text.isupper()
+        if not is_word or (word.text in NO_UNIT and not word.upright):
+            return None
+    return Text(plain_text("".join((" " if t.space else "") + t.text for t in found)))
+
+
+def read_quantity(found: Sequence[Token]) -> Reading:
+    """An expression with a currency sign before it, or a unit behind it."""
+    unit = ""
+    if found[0].is_sign(*CURRENCIES):
+        unit, found = found[0].text, found[1:]
+    elif len(found) > 1 and found[0].is_sign("-") and found[1].is_sign(*CURRENCIES):
+        unit, found = found[1].text, [found[0], *found[2:]]
+    head, tail = _unit_tail(found)
+    if tail and head:
+        words = tail.lower().split()
+        half = HALVES.get(tail.lower().strip())
+        if half and len(head) == 1:
+            return read_clock(head[0], None, half)
+        if words[0] in MAGNITUDES:
+            scale = number(MAGNITUDES[words[0]])
+            value = Node("*", (read_expression(head), scale))
+            return Quantity(value, unit or unit_of(" ".join(words[1:])))
+        if unit and unit_of(tail) != unit:
+            raise NotMathError("two units")
+        return Quantity(read_expression(head), unit_of(tail))
+    return Quantity(read_expression(found), unit)
+
+
+def _unit_tail(found: Sequence[Token]) -> tuple[Sequence[Token], str]:
+    """The tokens before a unit, and the unit; "" if there is none."""
+    for at, (token, depth) in enumerate(zip(found, depths(found), strict=True)):
+        if depth or not at or not _may_begin_unit(token, found[at - 1]):
+            continue
+        if token.is_sign("°") and any(is_function(each) for each in found[:at]):
+            # The angle's, and not the value's.
+            continue
+        tail = "".join((" " if each.space else "") + each.text for each in found[at:]).strip()
+        letters = [each for each in found[at:] if each.kind is Kind.LETTERS]
+        is_sentence = any(
+            each.text.lower() in (NO_UNIT_WORDS if each.upright else NO_UNIT) for each in letters
+        )
+        if len(tail) > LONGEST_UNIT:
+            break
+        if _UNIT_TAIL.fullmatch(tail) and not is_sentence:
+            return found[:at], tail
+    return found, ""
+
+
+def is_function(token: Token) -> bool:
+    return token.text.removeprefix("\\") in FUNCTIONS
+
+
+def _may_begin_unit(token: Token, before: Token) -> bool:
+    if token.is_sign("%", "°", "¢", *CURRENCIES):
+        return True
+    if token.kind is not Kind.LETTERS or before.is_sign("_", "^", "-", "+", "*", "/", "("):
+        return False
+    if token.upright:
+        return True
+    if token.space and before.kind is not Kind.LETTERS:
+        known = token.text.lower() in UNITS and len(token.text) > 1
+        return known or (len(token.text) > 2 and token.text not in NO_UNIT)
+    return token.text in ATTACHED
+
+
+def read_clock(hour: Token, minute: Token | None, half: str) -> Clock:
+    for token in (hour, *((minute,) if minute else ())):
+        if not token.text.isdigit():
+            raise NotMathError("a time that is none")
+    return Clock(int(hour.text), int(minute.text) if minute else 0, half)
