@@ -131,7 +131,7 @@ class Grader:
             for answer, form in zip(answers, forms, strict=True)
         ]
 
-    async def explain(self, answer: str, reference: str) -> Rule:
+    async def explain(self, reference: str, answer: str) -> Rule:
         """The rule by which an answer is the same as a reference, or is not.
 
         Raises:
