@@ -3,8 +3,8 @@ r"""Say whether an answer is the same as a reference, by which rule, and what ea
     python jobs/grade.py '\frac{7}{3}' '2 1/3'
     python jobs/grade.py 34 'So the answer is \boxed{34}.' --solution
 
-An answer that begins with a minus sign comes behind `--`. docs/grading.md lists the conventions. Exit code 0: the same; 1: different, or not known within the
-limit of time.
+An answer that begins with a minus sign comes behind `--`. docs/grading.md lists the conventions.
+Exit code 0: the same; 1: different, or not known within the limit of time.
 """
 
 import argparse

@@ -28,6 +28,8 @@ _JOINT = re.compile(
     r"(?:(?!is\b|was\b|not\b|so\b|but\b)[a-z]+\s+){0,2}(?:\([a-z]\)\s+)?"
     r"(?:[,;&]|,?\s*(?:and|or)\b)(?:\s*(?:and|or)\b)?\s*(?:[A-Za-z][\w{}]{0,9}\s*=)?",
 )
+_CLOSINGS, _CLOSING_LENGTH = 20, 4000
+"""Closing sentences that are looked at, from the end, and characters of each."""
 _BETWEEN_BOXES = 80
 """Characters between two boxes of one answer at most."""
 _NOT_BETWEEN = re.compile(
@@ -160,8 +162,8 @@ def _brace_pairs(text: str) -> dict[int, int]:
 
 
 def _closing_answer(text: str) -> str | None:
-    for sentence in reversed(list(_CLOSING.finditer(text))):
-        rest = text[sentence.end() :].lstrip("*: \t\n")
+    for sentence in reversed(list(_CLOSING.finditer(text))[-_CLOSINGS:]):
+        rest = text[sentence.end() : sentence.end() + _CLOSING_LENGTH].lstrip("*_: \t\n")
         display = _DISPLAY.match(rest)
         stated = _stated(display[0] if display else _SENTENCE_END.split(rest, maxsplit=1)[0])
         if answer := _unwrap(_DELIMITER.sub("", stated).strip("* \t")):

@@ -126,6 +126,9 @@ def _may_begin_unit(token: Token, before: Token) -> bool:
     if token.upright:
         return True
     if token.space and before.kind is not Kind.LETTERS:
+        if token.text in ("a", "p"):
+            # Of "9 a.m."; alone it is a factor.
+            return True
         known = token.text.lower() in UNITS and len(token.text) > 1
         return known or (len(token.text) > 2 and token.text not in NO_UNIT)
     return token.text in ATTACHED

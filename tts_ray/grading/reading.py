@@ -74,8 +74,6 @@ def read_list(found: list[Token], form: str) -> Reading:
 
 
 def _separated(parts: list[list[Token]]) -> list[list[Token]]:
-    if len(parts) > 1 and not parts[-1]:
-        parts = parts[:-1]
     if not all(parts):
         raise NotMathError("nothing between two separators")
     return parts
@@ -217,7 +215,7 @@ def read_brackets(found: Sequence[Token]) -> Reading:
     inside = list(found[1:-1])
     plain_braces = found[0].text == "{" and found[-1].text == "}"
     if not inside:
-        if opening + closing == "{}":
+        if opening + closing == "{}" and not plain_braces:
             return Series("{}", ())
         raise NotMathError("empty brackets")
     if opening + closing == "{}" and not plain_braces:

@@ -1,4 +1,6 @@
+import json
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -50,6 +52,17 @@ def test_without_a_box_the_last_closing_sentence_is_the_answer(text, answer):
     assert extract_answer(text) == answer
 
 
+SOLUTIONS = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "solutions.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("solution", SOLUTIONS, ids=lambda each: repr(each["text"][-40:]))
+def test_the_answer_is_what_the_solution_ends_with(solution):
+    assert extract_answer(solution["text"]) == solution["answer"]
+
+
 def test_a_box_outranks_a_closing_sentence():
     assert extract_answer(r"\boxed{1}. The answer is 2.") == "1"
 
@@ -92,7 +105,16 @@ def test_typography_makes_no_other_answer(left, right):
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("1 1/2", "11/2"), ("5", "-5"), ("(3,4]", "(3,4)"), ("1,2", "12"), ("R", "r")],
+    [
+        ("1 1/2", "11/2"),
+        ("5", "-5"),
+        ("(3,4]", "(3,4)"),
+        ("1,2", "12"),
+        ("R", "r"),
+        ("1, 100", "1,100"),
+        ("1, 100", "1100"),
+        ("41, 207", "41207"),
+    ],
 )
 def test_different_answers_keep_different_forms(left, right):
     assert canonical_form(left) != canonical_form(right)

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.patience import PATIENCE_S
 from tts_ray.errors import ConfigError, TtsError
@@ -81,6 +83,15 @@ def grade(answers, reference, **limits):
 
 
 @pytest.fixture(scope="module")
+def worker():
+    """Grades with one worker that stays up."""
+    with asyncio.Runner() as runner:
+        grader = Grader(seconds=20)
+        yield lambda answers, references: runner.run(grader.grade(answers, references))
+        runner.run(grader.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
 def verdicts():
     """Every pair of this module, graded by one grader of two workers."""
 
@@ -111,6 +122,52 @@ def test_groups_are_numbered_by_first_appearance_and_missing_answers_have_none()
     assert grades[0] == grades[3] == Grade(None, None, False)
     assert grades[6].answer == " 3.0 "
     assert given_up == 0
+
+
+POOL = ["25", r"25\%", "0.25", "x=25", "24", "1,2", "(1,2)", "2,1", r"\{1,2\}", "25 cm", "25 m"]
+
+
+@given(st.lists(st.sampled_from(POOL), min_size=1, max_size=12), st.randoms())
+@settings(max_examples=25)
+def test_neither_grades_nor_groups_depend_on_the_order_of_the_pool(worker, answers, order):
+    shuffled = list(range(len(answers)))
+    order.shuffle(shuffled)
+    one = worker(answers, "25")
+    two = worker([answers[i] for i in shuffled], "25")
+    for at, each in enumerate(shuffled):
+        assert two[at].correct == one[each].correct
+        for beside, other in enumerate(shuffled):
+            together = one[each].group == one[other].group
+            assert together == (two[at].group == two[beside].group)
+
+
+@given(st.lists(st.sampled_from(POOL), min_size=1, max_size=6))
+@settings(max_examples=25)
+def test_the_grade_of_an_answer_is_its_own(worker, answers):
+    for answer, found in zip(answers, worker(answers, "25"), strict=True):
+        (alone,) = worker([answer], "25")
+        assert found.correct == alone.correct
+
+
+@given(st.lists(st.sampled_from(POOL), min_size=1, max_size=8))
+@settings(max_examples=25)
+def test_groups_are_formed_without_the_reference(worker, answers):
+    groups = [[found.group for found in worker(answers, truth)] for truth in ("25", "(1,2)")]
+    assert groups[0] == groups[1]
+
+
+def test_the_most_frequent_form_leads_a_group():
+    answers = ["0.25", r"25\%", r"25\%", "25"]
+    grades, _ = grade(answers, "25", seconds=20)
+    assert [found.group for found in grades] == [0, 0, 0, 0]
+    assert [found.correct for found in grades] == [False, True, True, True]
+    grades, _ = grade(["0.25", "25"], "25", seconds=20)
+    assert [found.group for found in grades] == [0, 1]
+
+
+def test_an_answer_is_correct_if_it_is_the_same_as_any_reference():
+    grades, _ = grade(["0.5", "2", "3"], [r"\frac12", "2"], seconds=20)
+    assert [found.correct for found in grades] == [True, True, False]
 
 
 def test_numbers_and_equal_strings_need_no_worker():

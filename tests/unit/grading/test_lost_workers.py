@@ -21,7 +21,8 @@ from tts_ray.types import Grade, Ungraded
 
 ROOT = Path(__file__).parents[3]
 HANGS = "9^{9^{9^9}}"
-SLOW = ("7^{9^{1000}}", "7^{3^{2000}}")
+TERMS = [f"e^{{{19000 + k}}}" for k in range(25)]
+SLOW = ("+".join(TERMS), "+".join(reversed(TERMS)))
 """About 1 s of CPU time."""
 FINDER = """
 import importlib.util, sys

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_ray.errors import ConfigError
-from tts_ray.grading.selection import AGGREGATIONS, aggregate, majority, path_score, select
+from tts_ray.grading.selection import (
+    AGGREGATIONS,
+    aggregate,
+    majority,
+    path_score,
+    right_groups,
+    select,
+)
 
 NAN = math.nan
 STEP_SCORES = st.lists(st.sampled_from([0.125, 0.25, 0.5, 0.75, NAN]), max_size=3)
@@ -100,3 +107,9 @@ def test_an_unknown_aggregation_is_refused_with_those_there_are(name):
 def test_groups_and_scores_must_belong_together():
     with pytest.raises(ValueError, match="zip"):
         aggregate("last-max", [0, 1], [[0.5]])
+
+
+def test_a_group_counts_as_most_of_its_candidates():
+    groups = [0, 0, 0, 1, 1, None, 2]
+    correct = [True, False, True, True, False, True, False]
+    assert right_groups(groups, correct) == {0}
