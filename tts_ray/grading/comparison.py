@@ -81,7 +81,7 @@ def same(left: Reading, right: Reading) -> Rule | None:
     if isinstance(left, Clock) or isinstance(right, Clock):
         return same_hour(left, right)
     for whole, other in ((left, right), (right, left)):
-        if isinstance(whole, Series) and whole.brackets == "{}" and len(whole.items) == 1:
+        if isinstance(whole, Series) and repeats(whole):
             return same(whole.items[0], other)
     if isinstance(left, Series) and isinstance(right, Quantity):
         return same_decimal_comma(left, right, is_answer=False)
@@ -133,6 +133,13 @@ def same_series(left: Series, right: Series) -> Rule | None:
         return None
     pairs = zip(left.items, right.items, strict=True)
     return Rule.IN_ORDER if all(same(a, b) for a, b in pairs) else None
+
+
+def repeats(found: Series) -> bool:
+    """Whether a set has one element, or a list one thing in several spellings."""
+    if found.brackets == "":
+        return all(same(found.items[0], item) for item in found.items)
+    return found.brackets == "{}" and len(found.items) == 1
 
 
 def distinct(found: Series) -> tuple[Reading, ...]:
