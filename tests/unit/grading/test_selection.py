@@ -1,11 +1,19 @@
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_ray.errors import ConfigError
-from tts_ray.grading.selection import AGGREGATIONS, aggregate, majority, path_score, select
+from tts_ray.grading.selection import (
+    AGGREGATIONS,
+    aggregate,
+    majority,
+    path_score,
+    path_weights,
+    select,
+)
 
 NAN = math.nan
 STEP_SCORES = st.lists(st.sampled_from([0.125, 0.25, 0.5, 0.75, NAN]), max_size=3)
@@ -100,3 +108,54 @@ def test_an_unknown_aggregation_is_refused_with_those_there_are(name):
 def test_groups_and_scores_must_belong_together():
     with pytest.raises(ValueError, match="zip"):
         aggregate("last-max", [0, 1], [[0.5]])
+
+
+def exact(scores):
+    return math.prod(map(Fraction, scores))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.lists(st.floats(0, 1) | st.sampled_from([0.1, 0.3, 0.5, 1.0]), min_size=1),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_products_choose_as_exact_arithmetic_does_and_ties_go_to_the_first(candidates):
+    groups = [group for group, _ in candidates]
+    steps = [scores for _, scores in candidates]
+    products = [exact(scores) for scores in steps]
+    assert aggregate("prod-max", groups, steps) == groups[products.index(max(products))]
+    sums = {}
+    for group, product in zip(groups, products, strict=True):
+        sums[group] = sums.get(group, 0) + product
+    assert aggregate("prod-vote", groups, steps) == max(sums, key=sums.get)
+
+
+@pytest.mark.parametrize("name", ["prod-max", "prod-vote"])
+def test_products_of_hundreds_of_steps_still_choose(name):
+    assert aggregate(name, [0, 1], [[0.1] * 400, [0.11] * 400]) == 1
+    assert aggregate(name, [0, 1, 0], [[1e-300] * 300, [0.9, 0.0], [1e-300] * 300]) == 0
+
+
+def test_many_small_products_outvote_a_larger_one():
+    small = [0.1] * 400
+    assert aggregate("prod-vote", [0, 1, 1], [[*small, 0.9], [*small, 0.5], [*small, 0.5]]) == 1
+    assert aggregate("prod-max", [0, 1, 1], [[*small, 0.9], [*small, 0.5], [*small, 0.5]]) == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=2), st.randoms())
+def test_the_order_of_the_steps_breaks_no_tie_between_products(scores, random):
+    shuffled = random.sample(scores, len(scores))
+    assert aggregate("prod-max", [7, 3], [scores, shuffled]) == 7
+    assert aggregate("prod-vote", [7, 3], [scores, shuffled]) == 7
+
+
+def test_weights_are_in_proportion_to_the_products():
+    first, none, second = path_weights([[0.5, 0.5], [NAN], [0.125, 1.0]], "prod")
+    assert none is None
+    assert first == 2 * second
+    assert path_score([0.5, 0.5], "prod") == 0.25
