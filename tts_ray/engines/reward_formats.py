@@ -124,6 +124,7 @@ class QwenMathPrm(Stepwise):
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         super().__init__(tokenizer)
+        prompt_family("qwen").refuse_other_template(tokenizer)
         self.tag = self.token("<extra_0>")
 
     def question(self, question: str) -> list[int]:
