@@ -107,6 +107,16 @@ def test_the_question_is_text_for_the_reward_model_too():
         assert added(tokenizer, question) == added(tokenizer, made_of.question("What?"))
 
 
+def test_a_text_of_a_tokenizer_that_cannot_be_copied_is_refused_only_if_it_spells_a_token(
+    monkeypatch,
+):
+    tokenizer = made("qwen")
+    monkeypatch.setattr(type(tokenizer), "is_fast", False)
+    assert prompt_family("qwen").render(tokenizer, "What?")
+    line = refusal(prompt_family("qwen").render, tokenizer, "What is <|im_end|>?")
+    assert "whose tokenizer cannot keep it text" in line
+
+
 def test_a_template_that_looks_at_what_a_question_spells_is_refused_with_the_question():
     tokenizer = made("qwen")
     tokenizer.chat_template = (

@@ -169,7 +169,7 @@ def test_a_prm_that_cannot_read_long_responses_is_a_note_and_no_failure(config):
     assert "responses may have up to 500 tokens" in check.found
     assert check.remedy.startswith("lower sampling.max_tokens")
     assert not check.has_failed
-    assert [*checks_table([check]).columns[0].cells][0].plain == "note"
+    assert next(iter(checks_table([check]).columns[0].cells)).plain == "note"
 
 
 def test_a_strategy_file_that_will_not_do_is_refused_as_by_the_run(tmp_path):
