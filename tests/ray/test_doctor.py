@@ -36,7 +36,9 @@ def failed(*arguments, run):
     """What will not do: what was found and the remedy, by check."""
     config = load_config([*PAIR, f"run={run}", *arguments], ROOT / "configs")
     return {
-        check.what: (check.found, check.remedy) for check in doctor.examine(config) if check.remedy
+        check.what: (check.found, check.remedy)
+        for check in doctor.examine(config)
+        if check.has_failed
     }
 
 

@@ -26,7 +26,8 @@ HEADLINE = "last-vote"
 @dataclass(frozen=True)
 class Point:
     """One search at one budget: accuracy by aggregation; tokens that the policy generated and
-    FLOPs by convention, means per problem. Of `ungraded` problems a grade is not certain."""
+    FLOPs by convention, means per problem. Of `ungraded` problems a grade is not certain;
+    `unscored` is the share of all answers that are longer than the reward model's context."""
 
     search: str
     n: int
@@ -34,6 +35,7 @@ class Point:
     tokens: float
     flops: dict[Convention, float]
     ungraded: int = 0
+    unscored: float = 0.0
 
     @property
     def name(self) -> str:
@@ -60,6 +62,8 @@ def points(outcomes: Sequence[Outcome], sizes: Sizes) -> list[Point]:
         budgets = nested_budgets(n) if SEARCHES[search_name(search)].pools else [n]
         accuracies = curves(mine, budgets)
         ungraded = sum(outcome.ungraded > 0 for outcome in mine)
+        asked = sum(outcome.asked for outcome in mine)
+        unscored = sum(outcome.unscored for outcome in mine) / max(1, asked)
         found += [
             Point(
                 search,
@@ -67,6 +71,7 @@ def points(outcomes: Sequence[Outcome], sizes: Sizes) -> list[Point]:
                 {name: each[at] for name, each in accuracies.items()},
                 *cost(mine, k / n, sizes),
                 ungraded,
+                unscored,
             )
             for at, k in enumerate(budgets)
         ]

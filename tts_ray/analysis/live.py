@@ -39,6 +39,7 @@ def metrics(board: Scoreboard, sizes: Sizes, search: str) -> Iterator[tuple[str,
     yield "problems_done", board.done
     yield "failed", board.failed
     yield "ungraded", board.ungraded
+    yield "unscored_share", board.unscored_share
     yield "tokens/policy_generated", work.policy.generated_tokens
     yield "tokens/policy_computed", work.policy.computed_tokens
     yield "tokens/prm_computed", work.reward.computed_tokens
@@ -95,14 +96,19 @@ def curve(board: Scoreboard, sizes: Sizes) -> list[dict[str, float]]:
 
 def searches_table(board: Scoreboard, sizes: Sizes) -> Table:
     """A row for each search and aggregation."""
-    columns = ["search", "problems", "failed", "ungraded", "aggregation"]
+    columns = ["search", "problems", "failed", "ungraded", "unscored_share", "aggregation"]
     columns += ["accuracy", "low", "high"]
     rows = [
-        [key, score.done, score.failed, score.ungraded, *row, *spent(score, sizes)]
+        [*counts(key, score), *row, *spent(score, sizes)]
         for key, score in board.scores.items()
         for row in accuracies(score)
     ]
     return Table([*columns, *(f"flops_{name}" for name in CONVENTIONS)], rows)
+
+
+def counts(key: str, score: Score) -> list[str | float]:
+    """A search, its problems, and what of them is not certain."""
+    return [key, score.done, score.failed, score.ungraded, score.unscored_share]
 
 
 def accuracies(score: Score) -> list[list[Any]]:
@@ -136,7 +142,8 @@ def problems_table(outcomes: Iterable[Outcome]) -> Table:
             outcome.repeats,
             outcome.error,
             outcome.ungraded,
+            outcome.unscored,
         ]
         for outcome in outcomes
     ]
-    return Table([*columns, "seconds", "repeats", "error", "ungraded"], rows)
+    return Table([*columns, "seconds", "repeats", "error", "ungraded", "unscored"], rows)

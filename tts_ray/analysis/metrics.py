@@ -14,11 +14,19 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tts_ray.grading.selection import aggregate, path_score, right_groups, scoring_and_voting
+from tts_ray.grading.selection import (
+    Weight,
+    aggregate,
+    path_weights,
+    right_groups,
+    scoring_and_voting,
+)
 
 DRAWS = 1000
 """Random subsets per k: the standard error on one problem is at most 0.5 / sqrt(1000) = 1.6 %,
 and over 500 problems that of their mean is below 0.1 %."""
+FLOAT_BITS = 1000.0
+"""A float is never so many times halved that nothing is left of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +108,17 @@ def expected_accuracy(
     Exact for k = 1, k = N and every "max" (the best of a random subset follows from hypergeometric
     weights; of equal scores the earlier candidate wins, as in `select`). Else the mean over
     `draws` subsets without replacement, which depend on nothing but `seed`, `draws` and N, so
-    aggregations are compared on the same subsets. There, sums that differ by less than 1e-9 tie.
+    aggregations are compared on the same subsets. There, sums that differ by less than one part in
+    1e9 tie.
     """
     n = len(pool.groups)
     if not all(1 <= k <= n for k in ks):
         raise ValueError(f"every k must be in 1..{n}, the size of the pool, not {list(ks)}")
     halves = scoring_and_voting(aggregation)
-    scores = [path_score(steps, halves[0]) if halves else 1.0 for steps in pool.step_scores]
+    weights = path_weights(pool.step_scores, halves[0]) if halves else [1.0] * n
     votes = [
-        math.nan if group is None else score
-        for group, score in zip(pool.groups, scores, strict=True)
+        None if group is None else weight
+        for group, weight in zip(pool.groups, weights, strict=True)
     ]
     if halves and halves[1] == "max":
         return [_best_of_k(votes, pool.correct, k) for k in ks]
@@ -126,25 +135,24 @@ def _whole(pool: Pool, aggregation: str) -> float:
     return float(winner in right_groups(pool.groups, pool.correct))
 
 
-def _best_of_k(votes: Sequence[float], correct: Sequence[bool], k: int) -> float:
+def _best_of_k(votes: Sequence[Weight | None], correct: Sequence[bool], k: int) -> float:
     """Expected correctness of the best of k: the r-th best of n is the best of a random subset
-    with probability C(n-1-r, k-1) / C(n, k). Candidates without a vote (nan) rank last."""
+    with probability C(n-1-r, k-1) / C(n, k). Candidates without a vote (None) rank last."""
     n = len(votes)
-    ranked = sorted(
-        (i for i in range(n) if not math.isnan(votes[i])), key=lambda i: votes[i], reverse=True
-    )
+    voters = [(weight, i) for i, weight in enumerate(votes) if weight is not None]
+    ranked = [i for _, i in sorted(voters, key=lambda voter: voter[0], reverse=True)]
     favourable = sum(math.comb(n - 1 - r, k - 1) for r, i in enumerate(ranked) if correct[i])
     return favourable / math.comb(n, k)
 
 
 def _sampled_votes(
-    pool: Pool, votes: Sequence[float], ks: Sequence[int], seed: int, draws: int
+    pool: Pool, votes: Sequence[Weight | None], ks: Sequence[int], seed: int, draws: int
 ) -> list[float]:
     """Mean correctness of the group with the largest sum of votes in random subsets, per k."""
     if not ks:
         return []
-    weights = np.asarray(votes)  # [candidates]
-    voting = ~np.isnan(weights)
+    logs = np.array([math.nan if w is None else math.log2(w) if w else -math.inf for w in votes])
+    voting = ~np.isnan(logs)
     members = [
         np.flatnonzero([g == group for g in pool.groups] & voting)
         for group in dict.fromkeys(pool.groups)
@@ -161,9 +169,24 @@ def _sampled_votes(
     ranks = order.argsort(axis=1)  # [draws, candidates]
     means = []
     for k in ks:
-        won = _winners(ranks < k, weights, members)
+        chosen = ranks < k
+        won = _winners(chosen, _comparable(logs, chosen), members)
         means.append(float(np.mean(np.where(won >= 0, right[won], False))))
     return means
+
+
+def _comparable(logs: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights to add up within a draw, from their logarithms to base 2 [candidates]: those of all
+    draws [1, candidates], or of each [draws, candidates] where some would be below the smallest
+    float beside the largest of all."""
+    known = np.where(np.isnan(logs), -np.inf, logs)
+    largest = known.max(keepdims=True)[None]
+    if np.any(known[np.isfinite(known)] < largest - FLOAT_BITS):
+        largest = np.where(chosen, known, -np.inf).max(axis=1, keepdims=True)
+    # With nothing but zeros there is nothing to be measured by.
+    shifted = known - np.where(np.isfinite(largest), largest, 0.0)
+    weights: NDArray[np.float64] = np.exp2(np.minimum(shifted, 0.0))
+    return weights
 
 
 def _winners(
@@ -171,17 +194,19 @@ def _winners(
 ) -> NDArray[np.intp]:
     """The winning group of each draw [draws], -1 where nobody votes.
 
-    `chosen` is [draws, candidates]; `members` lists the voting candidates of each group.
+    `chosen` is [draws, candidates], `weights` as `_comparable`; `members` lists the voting
+    candidates of each group.
     """
     totals = np.empty((len(chosen), len(members)))
     first = np.empty((len(chosen), len(members)))
     for group, indices in enumerate(members):
         here = chosen[:, indices]
         present = here.any(axis=1)
-        totals[:, group] = np.where(present, here @ weights[indices], -np.inf)
+        sums = np.where(here, weights[:, indices], 0.0).sum(axis=1)
+        totals[:, group] = np.where(present, sums, -np.inf)
         first[:, group] = np.where(present, indices[here.argmax(axis=1)], np.inf)
     best = totals.max(axis=1, keepdims=True)
-    tied = np.isclose(totals, best, rtol=1e-9, atol=1e-9) & np.isfinite(first)
+    tied = np.isclose(totals, best, rtol=1e-9, atol=0.0) & np.isfinite(first)
     winner = np.where(tied, first, np.inf).argmin(axis=1)
     return np.where(tied.any(axis=1), winner, -1)
 

@@ -1,6 +1,7 @@
 """What analysis needs of a record: graded candidates and usage, without texts and tokens."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,9 @@ HEADLINE = "last-vote"
 class Outcome:
     """What came of one (problem, search). `pool` holds its candidates in lineage order; one that
     the search did not keep has no group there, so it has no voice. `ungraded` of the kept
-    ones have a grade that is not certain, since a comparison was given up (`types.Ungraded`)."""
+    ones have a grade that is not certain, since a comparison was given up (`types.Ungraded`).
+    Of all its candidates, kept or not, a reward model was asked about `asked` with an answer;
+    `unscored` of those are longer than its context, so they have no score."""
 
     problem_id: str
     level: int | None
@@ -49,6 +52,8 @@ class Outcome:
     error: str | None
     question_tokens: int = 0
     ungraded: int = 0
+    asked: int = 0
+    unscored: int = 0
 
     @classmethod
     def of(cls, record: Record) -> "Outcome":
@@ -71,6 +76,7 @@ class Outcome:
             record.error,
             record.question_tokens,
             sum(c.kept and grade.ungraded is not None for c, grade in graded),
+            *asked_and_unscored((grade.group, c.path.scores) for c, grade in graded),
         )
 
     @classmethod
@@ -94,6 +100,7 @@ class Outcome:
             row["error"],
             row["question_tokens"],
             sum(each["kept"] and each.get("ungraded") is not None for each in candidates),
+            *asked_and_unscored((each["group"], each["scores"]) for each in candidates),
         )
 
     @property
@@ -115,6 +122,16 @@ class Outcome:
         """Whether the answer that `aggregation` selects from the kept candidates is correct."""
         size = len(self.pool.groups)
         return bool(size) and expected_accuracy(self.pool, aggregation, [size]) == [1.0]
+
+
+def asked_and_unscored(
+    candidates: Iterable[tuple[int | None, Sequence[float]]],
+) -> tuple[int, int]:
+    """How many answers were to be scored, and how many of them have a step without a score, from
+    each candidate's group and scores. There is something to read in an answer, so a step has no
+    score for one reason alone: it ends beyond the reward model's context."""
+    answers = [scores for group, scores in candidates if group is not None and len(scores)]
+    return len(answers), sum(any(map(math.isnan, scores)) for scores in answers)
 
 
 def search_name(key: str) -> str:

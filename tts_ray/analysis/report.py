@@ -17,6 +17,10 @@ UNGRADED_NOTE = (
     "ungraded: problems with an answer that could not be compared within the limits of grading, "
     "which then counts as different"
 )
+UNSCORED_NOTE = (
+    "unscored: % of the answers that are longer than the reward model's context; they have no "
+    "voice but in the majority vote"
+)
 
 
 def percent(estimate: Estimate) -> str:
@@ -26,18 +30,23 @@ def percent(estimate: Estimate) -> str:
 
 def accuracy_table(points: Sequence[Point], title: str) -> Table:
     """Every search at every budget: accuracy in percent with 95 % intervals, tokens, FLOPs; the
-    problems whose grades are not certain, if there are any."""
+    problems whose grades are not certain and the share of answers without a score, if there are
+    any."""
     shown = [name for name in SHOWN if any(name in point.accuracy for point in points)]
     uncertain = any(point.ungraded for point in points)
+    unscored = any(point.unscored for point in points)
     caption = (
         "accuracy in % [95 % bootstrap interval]; per problem: "
         "tokens the policy generated, and GFLOPs by convention"
     )
     if uncertain:
         caption += f"\n{UNGRADED_NOTE}"
+    if unscored:
+        caption += f"\n{UNSCORED_NOTE}"
     table = Table(title=title, caption=caption)
     table.add_column("search")
-    for column in ("N", *shown, "tokens", *CONVENTIONS, *["ungraded"] * uncertain):
+    doubts = [*["ungraded"] * uncertain, *["unscored"] * unscored]
+    for column in ("N", *shown, "tokens", *CONVENTIONS, *doubts):
         table.add_column(column, justify="right")
     for point in points:
         table.add_row(
@@ -50,6 +59,7 @@ def accuracy_table(points: Sequence[Point], title: str) -> Table:
                 for name in CONVENTIONS
             ),
             *[str(point.ungraded)] * uncertain,
+            *[f"{100 * point.unscored:.1f}"] * unscored,
         )
     return table
 

@@ -31,6 +31,10 @@ class Score:
     ungraded: int = 0
     """Of the problems done, those of which a kept candidate's grade is not certain: so many could
     be scored otherwise, if no comparison had been given up."""
+    asked: int = 0
+    """Answers, on all problems done, that a reward model was asked about."""
+    unscored: int = 0
+    """Those of them that are longer than its context."""
 
     def spend(self, outcome: Outcome) -> None:
         """Count what an attempt cost, not whether it came to something."""
@@ -46,6 +50,8 @@ class Score:
             return
         self.done += 1
         self.ungraded += outcome.ungraded > 0
+        self.asked += outcome.asked
+        self.unscored += outcome.unscored
         for aggregation in outcome.aggregations:
             is_right = outcome.right(aggregation)
             self.right[aggregation] = self.right.get(aggregation, 0) + is_right
@@ -53,6 +59,11 @@ class Score:
                 tally = self.levels.setdefault(outcome.level, Tally())
                 tally.done += 1
                 tally.right += is_right
+
+    @property
+    def unscored_share(self) -> float:
+        """The share of answers that are longer than the reward model's context; 0 without one."""
+        return self.unscored / self.asked if self.asked else 0.0
 
     @property
     def accuracy(self) -> dict[str, float]:
@@ -91,6 +102,12 @@ class Scoreboard:
     @property
     def ungraded(self) -> int:
         return sum(score.ungraded for score in self.scores.values())
+
+    @property
+    def unscored_share(self) -> float:
+        """As of a search, of all together."""
+        asked = sum(score.asked for score in self.scores.values())
+        return sum(s.unscored for s in self.scores.values()) / asked if asked else 0.0
 
     @property
     def work(self) -> Work:

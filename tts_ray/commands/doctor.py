@@ -28,4 +28,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_config(arguments.config, CONFIGS)
     checks = list(examine(config, fetch=arguments.fetch))
     job_console().print(checks_table(checks))
-    return 1 if any(check.remedy for check in checks) else 0
+    return 1 if any(check.has_failed for check in checks) else 0

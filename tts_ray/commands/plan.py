@@ -12,6 +12,7 @@ from itertools import product
 from tts_ray.commands import CONFIGS, count
 from tts_ray.config import RunConfig, load_config
 from tts_ray.data.problems import is_here
+from tts_ray.engines.contexts import too_long_for_the_prm
 from tts_ray.runtime.cell import problems_of
 from tts_ray.runtime.plan import Cards, plan
 from tts_ray.runtime.plan_tables import pair_table, run_table
@@ -59,9 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_config(arguments.config, CONFIGS)
     gib = config.cluster.gpu_gib
     made = plan(config, Cards(arguments.gpus, arguments.node_gpus, gib))
-    unchecked = check_models(config.models(), local_problems(config), fetch_small=False).unchecked
+    found = check_models(config.models(), local_problems(config), fetch_small=False)
     print(run_table(config, made, gib))
     print(f"\n{made.gpus(config):g} GPUs of {gib:g} GiB in all")
-    if unchecked:
-        print(f"not on this machine, so not looked at: {', '.join(unchecked)}")
+    if note := too_long_for_the_prm(config, found.rooms):
+        print(note)
+    if found.unchecked:
+        print(f"not on this machine, so not looked at: {', '.join(found.unchecked)}")
     return 0

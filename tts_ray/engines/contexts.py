@@ -1,9 +1,11 @@
-"""Whether questions fit into a model's context, counted before any engine is loaded."""
+"""Whether questions, and responses to them, fit into the models' contexts, counted before any
+engine is loaded."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tts_ray.config import ModelConfig, RunConfig, searches
 from tts_ray.dimensions import context_length
 from tts_ray.engines.foreign import called
 from tts_ray.engines.prompts import PromptFamily
@@ -66,3 +68,31 @@ def room(
             f"other problems with dataset.ids, .levels or .limit"
         )
     return found
+
+
+def too_long_for_the_prm(config: RunConfig, rooms: Mapping[str, Room]) -> str:
+    """What to know of responses that the policy may write and the PRM cannot read; empty if there
+    are none, or if a limit is not known.
+
+    Args:
+        rooms: by role, as far as they are known; else the limits that the run sets count.
+    """
+    if config.prm is None or not any(search.uses_reward for search in searches(config)):
+        return ""
+    known = {role: rooms.get(role, room_set_by(model)) for role, model in config.models().items()}
+    policy, prm = known["policy"], known["prm"]
+    longest = config.sampling.max_tokens
+    if policy:
+        longest = min(longest, policy.limit - policy.longest)
+    if not prm or prm.longest + longest <= prm.limit:
+        return ""
+    return (
+        f"responses may have up to {longest} tokens, the PRM's context holds {prm.limit} with the "
+        f"question: longer ones are not scored; lower sampling.max_tokens, raise prm.max_model_len "
+        f"or choose a PRM with a longer context"
+    )
+
+
+def room_set_by(model: ModelConfig) -> Room | None:
+    """The context that a run sets for a model, and nothing in it."""
+    return Room(0, model.max_model_len) if model.max_model_len else None

@@ -110,7 +110,7 @@ def examine(
             refuse_no_policy(config)
         family = prompt_family(model.prompt)
         tokenizer = usable_tokenizer(source, revision, name, local=local)
-        family.refuse_lost_question(tokenizer)
+        family.refuse_other_template(tokenizer)
         lengths = policy_tokens(tokenizer, family, questions)
     else:
         assert isinstance(model, PrmConfig)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tts_ray.dimensions import architecture
 from tts_ray.engines.checkpoint import fetched_config
 from tts_ray.engines.foreign import called, refused
-from tts_ray.engines.prompts import chat, prompt_family, template_ids
+from tts_ray.engines.plain_text import plain_text
+from tts_ray.engines.prompts import around, chat, prompt_family, template_ids
 from tts_ray.engines.tokenizers import WHOLE, usable_tokenizer
 from tts_ray.errors import ConfigError
 from tts_ray.text import one_line
@@ -38,6 +39,7 @@ class RewardFormat(ABC):
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self.tokenizer = tokenizer
+        self.plain = plain_text(tokenizer)
 
     @classmethod
     def overrides(cls, architecture: str) -> dict[str, Any]:
@@ -65,11 +67,7 @@ class RewardFormat(ABC):
 
     def encode(self, text: str) -> list[int]:
         """Token ids of plain text; a special token spelled out in it stays plain text."""
-        return list(
-            self.tokenizer(
-                text, add_special_tokens=False, split_special_tokens=True, verbose=False
-            )["input_ids"]
-        )
+        return self.plain.ids(text)
 
     def encode_after(self, before: str, text: str) -> list[int]:
         """Token ids of `text` where it follows `before`: a SentencePiece tokenizer would put a
@@ -89,27 +87,12 @@ class RewardFormat(ABC):
         return int(self.tokenizer.convert_tokens_to_ids(text))
 
     def chat(self, messages: Sequence[dict[str, str]], open_turn: bool) -> str:
-        """The text of a chat by the checkpoint's own template, with a fixed date."""
+        """The text of a chat by the checkpoint's own template, as `prompts.chat`."""
         return chat(self.tokenizer, messages, open_turn=open_turn)
 
     def special(self, text: str) -> list[int]:
         """Token ids of a template's own text, in which special tokens are themselves."""
         return template_ids(self.tokenizer, text)
-
-
-def around(text: str, word: str) -> tuple[str, str]:
-    """What a chat's text has before and behind a word.
-
-    Raises:
-        ConfigError: the word is not in it exactly once.
-    """
-    before, found, after = text.partition(word)
-    if not found or word in after:
-        raise ConfigError(
-            f"this tokenizer's chat template writes a turn {text.count(word)} times, not once; "
-            f"choose the prm.format that is made for it, or correct chat_template.jinja"
-        )
-    return before, after
 
 
 class Stepwise(RewardFormat):
@@ -141,6 +124,7 @@ class QwenMathPrm(Stepwise):
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         super().__init__(tokenizer)
+        prompt_family("qwen").refuse_other_template(tokenizer)
         self.tag = self.token("<extra_0>")
 
     def question(self, question: str) -> list[int]:

@@ -9,13 +9,17 @@ candidates are (`right_groups`), since the members of a group need not all have 
 Invariants: a missing answer (group None) never wins. An unscored path (a nan among its step
 scores, or none at all) takes no part in what needs scores. With nobody left there is no winner.
 Ties are broken by order alone: the earliest path of the best ones, or the group whose first
-voting path comes earliest.
+voting path comes earliest. A product of many scores is below the smallest float, so products are
+compared and added up as whole numbers, exactly.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tts_ray.errors import ConfigError
+
+Weight = float | int
+"""What a path weighs beside other paths: its score, or a whole number in proportion to it."""
 
 SCORINGS: Mapping[str, Callable[[Sequence[float]], float]] = {
     "last": lambda scores: scores[-1],
@@ -39,12 +43,33 @@ def scoring_and_voting(aggregation: str) -> tuple[str, str] | None:
 
 
 def path_score(scores: Sequence[float], how: str) -> float:
-    """The score of a path from those of its steps; nan if there are none or any is nan."""
+    """The score of a path from those of its steps; nan if there are none or any is not finite. A
+    product of many steps may be 0 as a float: paths are compared by `path_weights`."""
     if how not in SCORINGS:
         raise ConfigError(f"no scoring {how!r}; there are {', '.join(SCORINGS)}")
-    if not scores or any(map(math.isnan, scores)):
+    if not scores or not all(map(math.isfinite, scores)):
         return math.nan
     return float(SCORINGS[how](scores))
+
+
+def path_weights(paths: Sequence[Sequence[float]], how: str) -> list[Weight | None]:
+    """What each path weighs, from the scores of its steps; None if it is unscored. Weights of one
+    list are in proportion to the paths' scores, to be compared with each other and added up."""
+    scores = [path_score(steps, how) for steps in paths]
+    if how != "prod":
+        return [None if math.isnan(score) else score for score in scores]
+    products = {
+        at: exact_product(paths[at]) for at, score in enumerate(scores) if not math.isnan(score)
+    }
+    finest = max((bits for _, bits in products.values()), default=0)
+    whole: dict[int, Weight] = {at: n << (finest - bits) for at, (n, bits) in products.items()}
+    return [whole.get(at) for at in range(len(paths))]
+
+
+def exact_product(scores: Sequence[float]) -> tuple[int, int]:
+    """The product of finite floats as n / 2**bits."""
+    ratios = [score.as_integer_ratio() for score in scores]
+    return math.prod(n for n, _ in ratios), sum(d.bit_length() - 1 for _, d in ratios)
 
 
 def majority(groups: Iterable[int | None]) -> int | None:
@@ -57,24 +82,32 @@ def majority(groups: Iterable[int | None]) -> int | None:
     return max(votes, key=lambda group: votes[group], default=None)
 
 
-def select(groups: Sequence[int | None], path_scores: Sequence[float], vote: str) -> int | None:
+def select(groups: Sequence[int | None], weights: Sequence[Weight | None], vote: str) -> int | None:
     """The winning group: "max" the group of the best path, "vote" that of the largest sum.
 
-    Sums are correctly rounded, so the order of the paths cannot break a tie between them.
+    Sums are exact or correctly rounded, so the order of the paths cannot break a tie between them.
+
+    Args:
+        weights: of the paths, as `path_weights`.
     """
     if vote not in VOTINGS:
         raise ConfigError(f"no voting {vote!r}; there are {', '.join(VOTINGS)}")
     voters = [
-        (group, score)
-        for group, score in zip(groups, path_scores, strict=True)
-        if group is not None and not math.isnan(score)
+        (group, weight)
+        for group, weight in zip(groups, weights, strict=True)
+        if group is not None and weight is not None
     ]
     if vote == "max":
         return max(voters, key=lambda voter: voter[1], default=(None, math.nan))[0]
-    ballots: dict[int, list[float]] = {}
-    for group, score in voters:
-        ballots.setdefault(group, []).append(score)
-    return max(ballots, key=lambda group: math.fsum(ballots[group]), default=None)
+    ballots: dict[int, list[Weight]] = {}
+    for group, weight in voters:
+        ballots.setdefault(group, []).append(weight)
+    return max(ballots, key=lambda group: total(ballots[group]), default=None)
+
+
+def total(weights: Sequence[Weight]) -> Weight:
+    """The sum of weights: whole numbers exactly, however large, and floats correctly rounded."""
+    return sum(weights) if isinstance(weights[0], int) else math.fsum(weights)
 
 
 def aggregate(
@@ -85,7 +118,7 @@ def aggregate(
     if halves is None:
         return majority(groups)
     how, vote = halves
-    return select(groups, [path_score(scores, how) for scores in step_scores], vote)
+    return select(groups, path_weights(step_scores, how), vote)
 
 
 def right_groups(groups: Sequence[int | None], correct: Sequence[bool]) -> frozenset[int]:

@@ -68,6 +68,10 @@ class Folder(Protocol):
         """The path or URL of a file."""
         ...
 
+    def is_locked(self) -> bool:
+        """Whether a job holds the right to write, as far as can be told without taking it."""
+        ...
+
     def lock(self) -> AbstractContextManager[Lock]:
         """Hold the right to write, with the folder made if need be.
 

@@ -137,6 +137,17 @@ class LocalFolder(Folder):
     def address(self, name: str) -> str:
         return str(self.path / name)
 
+    def is_locked(self) -> bool:
+        try:
+            with open(self.path / "lock") as file:
+                # Shared, and for this moment: it leaves no trace.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return False
+
     @contextmanager
     def lock(self) -> Iterator[Lock]:
         self.path.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from obstore.store import from_url
 
 from tts_ray.errors import StoreError
 from tts_ray.results.folder import Folder, Lock
-from tts_ray.results.object_lock import ObjectLock, brief
+from tts_ray.results.object_lock import ObjectLock, brief, seems_held
 
 SCHEMES = ("s3", "gs", "az")
 REPEAT_S = 120.0
@@ -148,6 +148,10 @@ class ObjectFolder(Folder):
 
     def address(self, name: str) -> str:
         return f"{self.url}/{name}"
+
+    def is_locked(self) -> bool:
+        with translated():
+            return seems_held(self.store)
 
     @contextmanager
     def lock(self) -> Iterator[Lock]:

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import obstore
@@ -152,6 +152,15 @@ class ObjectLock(Lock):
         except FileNotFoundError:
             pass
         self.lost = "another job has taken the run over"
+
+
+def seems_held(store: Any) -> bool:
+    """Whether a lock was renewed of late, by this machine's clock."""
+    try:
+        renewed = obstore.head(store, NAME)["last_modified"]
+    except FileNotFoundError:
+        return False
+    return bool((datetime.now(UTC) - renewed).total_seconds() < STALE_S)
 
 
 def awake() -> float:

@@ -96,14 +96,7 @@ class RunDirectory:
             # Without results any configuration will do: one that was refused is corrected here.
             self.folder.write(FILE, dump_yaml(self.about | {"identity": self.identity}))
             return
-        if FILE not in self.folder.files():
-            raise StoreError(f"{self.folder} has results but no {FILE}; choose another run=")
-        changes = differences(stored_identity(self.folder), self.identity)
-        if changes:
-            raise StoreError(
-                f"{self.folder} holds a run with another configuration: {'; '.join(changes)}. "
-                f"Choose another run=, or go back to the first configuration to resume"
-            )
+        refuse_other_run(self.folder, self.identity)
 
     def _set_bad_parts_aside(self) -> None:
         """Rename what is no whole result file, so that its searches are done again."""
@@ -197,6 +190,25 @@ def refuse_other_files(folder: Folder) -> None:
     if other and FILE not in names and not is_of_runs(folder, other):
         shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise StoreError(f"{folder} holds files that are no run's ({shown}); choose another run=")
+
+
+def refuse_other_run(folder: Folder, identity: dict[str, Any]) -> None:
+    """Refuse a run directory whose results depend on something else than `identity`.
+
+    Raises:
+        StoreError: it holds another configuration, or results of an unknown one.
+        OSError: it cannot be read.
+    """
+    if not parts(folder):
+        return
+    if FILE not in folder.files():
+        raise StoreError(f"{folder} has results but no {FILE}; choose another run=")
+    changes = differences(stored_identity(folder), identity)
+    if changes:
+        raise StoreError(
+            f"{folder} holds a run with another configuration: {', '.join(changes)}; choose "
+            f"another run=, or go back to the first configuration to resume"
+        )
 
 
 def is_of_runs(folder: Folder, names: list[str]) -> bool:

@@ -15,9 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tts_ray.config import DatasetConfig, RunConfig, WandbConfig
-from tts_ray.engines.checkpoint import SCRIPTED
+from tts_ray.engines.checkpoint import SCRIPTED, model_size
+from tts_ray.engines.contexts import too_long_for_the_prm
 from tts_ray.errors import PlacementError, TtsError
 from tts_ray.results.folder import folder_at
+from tts_ray.results.problem_list import problem_list, renewed
+from tts_ray.results.stored_run import StoredRun, look_at
 from tts_ray.results.tracking import unreachable
 from tts_ray.runtime.actors import cause
 from tts_ray.runtime.cell import problems_of
@@ -44,12 +47,18 @@ SHARED = "put run= where every node can write: a shared path, or s3://"
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, where, and what was found. A `remedy` means that it will not do."""
+    """What was looked at, where, and what was found. A `remedy` means that it will not do, or for
+    a note that the run begins all the same and may disappoint."""
 
     what: str
     where: str
     found: str
     remedy: str = ""
+    is_note: bool = False
+
+    @property
+    def has_failed(self) -> bool:
+        return bool(self.remedy) and not self.is_note
 
 
 def examine(config: RunConfig, *, fetch: bool = False) -> Iterator[Check]:
@@ -57,8 +66,21 @@ def examine(config: RunConfig, *, fetch: bool = False) -> Iterator[Check]:
     each node downloads the models that it lacks, once."""
     problems, check = check_dataset(config.dataset)
     yield check
-    yield check_these_models(config, problems)
+    yield from check_these_models(config, problems)
+    run = config.run if "://" in config.run else str(Path(config.run).absolute())
+    left, check = check_run_directory(config, run, problems)
+    yield check
     yield check_wandb(config.wandb)
+    try:
+        yield from check_cluster(config, run, left, fetch=fetch)
+    finally:
+        if left:
+            with suppress(OSError):
+                folder_at(run).delete(left)
+
+
+def check_cluster(config: RunConfig, run: str, left: str, *, fetch: bool) -> Iterator[Check]:
+    """Ray is there, with room for the replicas, and its nodes have what these need."""
     try:
         connect(config.cluster.address)
     except PlacementError as error:
@@ -67,15 +89,7 @@ def examine(config: RunConfig, *, fetch: bool = False) -> Iterator[Check]:
     nodes = [node for node in ray.nodes() if node["Alive"]]
     yield Check("Ray", str(config.cluster.address or "this machine"), cluster())
     yield check_placement(config)
-    run = config.run if "://" in config.run else str(Path(config.run).absolute())
-    left, check = leave_a_file(run)
-    yield check
-    try:
-        yield from check_nodes(config, nodes, run, left, fetch=fetch)
-    finally:
-        if left:
-            with suppress(OSError):
-                folder_at(run).delete(left)
+    yield from check_nodes(config, nodes, run, left, fetch=fetch)
 
 
 def check_dataset(dataset: DatasetConfig) -> tuple[list[Problem], Check]:
@@ -87,15 +101,61 @@ def check_dataset(dataset: DatasetConfig) -> tuple[list[Problem], Check]:
     return problems, Check("dataset", "driver", f"{dataset.name}: {len(problems)} problems")
 
 
-def check_these_models(config: RunConfig, problems: Sequence[Problem]) -> Check:
-    """The models are what the config says, as far as this machine can tell."""
+def check_these_models(config: RunConfig, problems: Sequence[Problem]) -> Iterator[Check]:
+    """The models are what the config says, as far as this machine can tell, and the PRM reads what
+    the policy may write."""
     try:
         found = check_models(config.models(), problems)
+        for model in config.models().values():
+            model_size(model.model, model.revision, model.architecture, model.parameters)
     except TtsError as error:
-        return Check("models", "driver", *with_remedy(str(error), "choose another"))
+        yield Check("models", "driver", *with_remedy(str(error), "choose another"))
+        return
     names = " and ".join(model.name for model in config.models().values())
     left = f"; not looked at here: {', '.join(found.unchecked)}" if found.unchecked else ""
-    return Check("models", "driver", names + left)
+    yield Check("models", "driver", names + left)
+    if note := too_long_for_the_prm(config, found.rooms):
+        yield Check("PRM's context", "driver", *with_remedy(note, ""), is_note=True)
+
+
+def check_run_directory(
+    config: RunConfig, run: str, problems: Sequence[Problem]
+) -> tuple[str, Check]:
+    """The run directory takes this job: it is nobody else's, holds results of this configuration
+    and of these problems alone, and can be written. With it, the name of a file that is left there
+    for the nodes to see; empty if the job would be refused."""
+
+    def refused(found: str, remedy: str) -> tuple[str, Check]:
+        return "", Check("run directory", "driver", found, remedy)
+
+    try:
+        folder = folder_at(run)
+        stored = look_at(folder, config.identity())
+        before = problem_list(folder)
+    except TtsError as error:
+        return refused(*with_remedy(str(error), "choose another run="))
+    try:
+        # A dataset that cannot be read is named already.
+        if problems:
+            renewed(before, problems, stored.questions, config.dataset.changed)
+    except TtsError as error:
+        found, _, advice = str(error).partition(". ")
+        return refused(found, advice)
+    left = f"probe-{uuid.uuid4().hex}"
+    try:
+        folder.write(left, b"written")
+    except OSError as error:
+        return refused(str(error), "choose another run=")
+    return left, Check("run directory", "driver", f"{run} can be written{held(stored)}")
+
+
+def held(stored: StoredRun) -> str:
+    """What a run directory holds, in words."""
+    found = f"; {stored.searches} searches are done" if stored.searches else ""
+    if stored.bad_parts:
+        found += f"; damaged, to be set aside and done again: {', '.join(stored.bad_parts[:3])}"
+        found += ", ..." if len(stored.bad_parts) > 3 else ""
+    return found
 
 
 def with_remedy(said: str, otherwise: str) -> tuple[str, str]:
@@ -126,16 +186,6 @@ def check_placement(config: RunConfig) -> Check:
         found = f"{describe(places)}; {cluster()}"
         return Check("placement", "cluster", found, f"wait, or: {remedy(places, free)}")
     return Check("placement", "cluster", describe(places))
-
-
-def leave_a_file(run: str) -> tuple[str, Check]:
-    """Leave a file in the run directory for the nodes to see; its name, empty if that failed."""
-    left = f"probe-{uuid.uuid4().hex}"
-    try:
-        folder_at(run).write(left, b"written")
-    except (OSError, TtsError) as error:
-        return "", Check("run directory", "driver", str(error), "choose another run=")
-    return left, Check("run directory", "driver", f"{run} can be written")
 
 
 def check_nodes(
@@ -210,7 +260,9 @@ def check_gpus(name: str, gpus: float, found: NodeReport, config: RunConfig) -> 
     said = f"{len(found.cards)} ({kinds}; driver {found.driver})" if found.cards else "none"
     if gpus > len(found.cards):
         words = f"Ray counts {gpus:g}, nvidia-smi finds {said}"
-        return Check("GPUs", name, words, "mend the driver, or start Ray with the right --num-gpus")
+        return Check(
+            "GPUs", name, words, "install the driver again, or start Ray with the right --num-gpus"
+        )
     gib = config.cluster.gpu_gib
     small = min((size for _, size in found.cards), default=gib)
     if gpus and small < 0.9 * gib:
@@ -222,6 +274,8 @@ def checks_table(checks: list[Check]) -> Table:
     """A row for each check."""
     table = Table("", "check", "where", "found", "remedy")
     for check in checks:
-        mark = Text("failed", "red") if check.remedy else Text("ok", "green")
+        mark = Text("failed", "red") if check.has_failed else Text("ok", "green")
+        if check.is_note:
+            mark = Text("note", "yellow")
         table.add_row(mark, *map(literal, (check.what, check.where, check.found, check.remedy)))
     return table

@@ -27,7 +27,7 @@ from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
 from tts_ray.runtime.progress import RunProgress
-from tts_ray.runtime.run import check_models, gauges
+from tts_ray.runtime.run import check_models, gauges, warn_of_unscored
 from tts_ray.runtime.session import Session, connect
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.tree import SLICE
@@ -75,6 +75,7 @@ def rescore(source: Folder, config: RunConfig, console: Console) -> int:
             check_models({"prm": config.models()["prm"]}, problems)
             asyncio.run(score_all(source, cell, console))
             cell.directory.confirm()
+            warn_of_unscored(cell.board)
         return cell.owed
 
 

@@ -5,6 +5,7 @@ trials - finished -> evaluate -> cell: grade, Parquet, board, W&B
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +15,7 @@ from rich.console import Console
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.config import ModelConfig, RunConfig
 from tts_ray.engines.checkpoint import SCRIPTED
+from tts_ray.engines.contexts import too_long_for_the_prm
 from tts_ray.engines.load import scripted_policy, scripted_reward
 from tts_ray.engines.preflight import Preflight, refuse_unusable
 from tts_ray.errors import TtsError
@@ -30,7 +32,10 @@ from tts_ray.runtime.progress import RunProgress
 from tts_ray.runtime.session import Session, connect
 from tts_ray.types import Problem, Record
 
+log = logging.getLogger(__name__)
 Stop = Callable[[], bool]
+UNSCORED_SHARE = 0.01
+"""From this share of answers without a score on, a job warns."""
 
 
 def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> Scoreboard:
@@ -40,8 +45,8 @@ def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> S
     Raises:
         TtsError: the run cannot start, or its results cannot be written.
     """
-    with job_log(console) as log, Cell(config, retry_failed=retry_failed) as cell:
-        log.keep_in(cell.directory.folder)
+    with job_log(console) as kept, Cell(config, retry_failed=retry_failed) as cell:
+        kept.keep_in(cell.directory.folder)
         say(
             console,
             f"{len(cell.problems)} problems x {len(cell.searches)} searches, "
@@ -49,9 +54,12 @@ def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> S
             f"results in {cell.directory.folder}",
         )
         if cell.trials:
-            check_models(config.models(), (trial.problem for trial in cell.trials))
+            found = check_models(config.models(), (trial.problem for trial in cell.trials))
+            if note := too_long_for_the_prm(config, found.rooms):
+                log.warning("%s", note)
             asyncio.run(run_cells([cell], console, raises=True))
             cell.directory.confirm()
+            warn_of_unscored(cell.board)
     return cell.board
 
 
@@ -155,6 +163,18 @@ def until(stop: Stop, trials: dict[Trial, Cell]) -> Iterator[Trial]:
         if stop():
             return
         yield trial
+
+
+def warn_of_unscored(board: Scoreboard) -> None:
+    """Say of which searches more than a few answers have no score."""
+    for search, score in board.scores.items():
+        if score.unscored_share > UNSCORED_SHARE:
+            log.warning(
+                "%s: %d of %d answers (%.1f %%) are longer than the PRM's context and have no "
+                "score; lower sampling.max_tokens, raise prm.max_model_len or choose a PRM with a "
+                "longer context",
+                *(search, score.unscored, score.asked, 100 * score.unscored_share),
+            )
 
 
 def check_models(

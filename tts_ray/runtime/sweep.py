@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tts_ray.analysis.live import show_sweep
 from tts_ray.config import RunConfig
+from tts_ray.engines.contexts import too_long_for_the_prm
 from tts_ray.errors import ConfigError
 from tts_ray.flops import flops
 from tts_ray.results.folder import folder_at
@@ -22,7 +23,7 @@ from tts_ray.runtime.forecast import forecast_table, pilot_trials
 from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
-from tts_ray.runtime.run import check_models, run_cells
+from tts_ray.runtime.run import check_models, run_cells, warn_of_unscored
 from tts_ray.runtime.session import connect
 from tts_ray.sweep import Limits, SweepConfig
 
@@ -67,6 +68,8 @@ def run_sweep(
         failures |= unusable
         for cell in cells:
             cell.directory.confirm()
+        for cell in todo:
+            warn_of_unscored(cell.board)
         if todo:
             show(sweep, cells)
         if pilot is not None:
@@ -88,14 +91,18 @@ def check_cells(cells: Sequence[Cell]) -> dict[str, str]:
     for cell in cells:
         alike.setdefault(repr((cell.config.models(), cell.config.dataset)), []).append(cell)
     unusable: dict[str, str] = {}
+    notes: dict[str, None] = {}
     for same in alike.values():
         try:
             problems = (trial.problem for cell in same for trial in cell.trials)
-            check_models(same[0].config.models(), problems)
+            rooms = check_models(same[0].config.models(), problems).rooms
+            notes |= dict.fromkeys(too_long_for_the_prm(cell.config, rooms) for cell in same)
         except ConfigError as error:
             unusable |= {cell.config.run: str(error) for cell in same}
     if cells and len(unusable) == len(cells):
         raise ConfigError(next(iter(unusable.values())))
+    for note in filter(None, notes):
+        log.warning("%s", note)
     return unusable
 
 

@@ -208,3 +208,25 @@ def test_a_wilson_interval_holds_its_share_and_narrows_with_more_problems(counts
 def test_a_wilson_interval_has_the_published_ends():
     # Newcombe 1998 (Statistics in Medicine 17), table I, method 3: 81 of 263.
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+
+
+def tiny_pool(base):
+    """Two answers, by products below the smallest float beside that of a third one, and too small
+    for a float themselves with a small `base`."""
+    steps = [[base] * 300, [base] * 299 + [base * 0.9], [base] * 299 + [base * 0.8], [1.0]]
+    return Pool([0, 1, 1, 2], [False, True, True, False], steps)
+
+
+@pytest.mark.parametrize("base", [0.5, 0.01, 1e-300])
+def test_products_too_small_for_a_float_still_vote_in_subsets(base):
+    pool = tiny_pool(base)
+    # Of the four subsets of three only {0, 1, 1} has a right winner, by 1.7 to 1.
+    (found,) = expected_accuracy(pool, "prod-vote", [3], draws=4000)
+    assert found == pytest.approx(1 / 4, abs=0.03)
+    assert expected_accuracy(pool, "prod-max", [1, 2, 3, 4])[0] == 0.5
+
+
+def test_a_subset_of_zeros_alone_goes_to_the_first():
+    pool = Pool([0, 1, 1, 0], [True, False, False, True], [[0.0]] * 4)
+    (found,) = expected_accuracy(pool, "prod-vote", [3], draws=2000)
+    assert found == pytest.approx(3 / 4, abs=0.03)

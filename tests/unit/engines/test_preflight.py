@@ -135,6 +135,26 @@ def test_a_reward_models_template_that_will_not_do_is_one_line(prm, template):
     assert "chat template" in refused(reward(prm, format="outcome"))
 
 
+@pytest.mark.parametrize(
+    ("template", "line"),
+    [
+        ("{{ messages[-1].content }}", "leaves the system turn out"),
+        ("{{ messages[0].content }}", "leaves the question out"),
+        ("{{ messages[0].content }}{{ messages[1].content * 2 }}", "writes the question twice"),
+        ("{{ raise_exception('no system turn') }}", "fails on turns of system, user"),
+    ],
+)
+def test_a_template_that_does_not_fit_is_refused_for_policy_and_prm(folder, prm, template, line):
+    for models, checkpoint in ((policy(folder), folder), (reward(prm), prm)):
+        (checkpoint / "chat_template.jinja").write_text(template)
+        assert line in refused(models)
+
+
+def test_a_family_without_a_system_turn_takes_a_template_that_has_none(folder):
+    (folder / "chat_template.jinja").write_text("{{ messages[-1].content }}")
+    checked(policy(folder, prompt="r1"))
+
+
 def test_questions_that_fill_the_policys_context_are_counted_and_refused(folder):
     line = refused(policy(folder), [*QUESTIONS, LONG, LONG])
     assert line.startswith("2 of 4 questions leave no room in the policy's context for one token")

@@ -5,6 +5,7 @@ import pytest
 from tests.e2e.checkpoints import llama_tokenizer, qwen_tokenizer
 from tests.unit.engines.conftest import refusal
 from tts_ray.engines.prompts import DATE, REASON, prompt_family
+from tts_ray.engines.reward_formats import FORMATS
 from tts_ray.errors import ConfigError
 
 R1_CHAT = (
@@ -43,6 +44,28 @@ def test_a_template_that_prints_the_date_prints_a_fixed_one():
     assert tokenizer.decode(ids) == f"{DATE}?"
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ strftime_now('%d %b %Y') }}",
+        "{% set d = strftime_now('%d %b %Y') if strftime_now is defined else 'none' %}{{ d }}",
+        "{% macro today() %}{{ strftime_now('%d %b %Y') }}{% endmacro %}{{ today() }}",
+        "{% if not date_string is defined %}{{ 1 / 0 }}{% endif %}{{ date_string }}",
+    ],
+)
+def test_the_clock_stands_still_for_a_template_however_it_asks(template):
+    tokenizer = llama_tokenizer()
+    tokenizer.chat_template = template + "{{ messages[-1].content }}"
+    assert tokenizer.decode(prompt_family("llama3").render(tokenizer, "?")) == f"{DATE}?"
+
+
+def test_a_reward_models_template_has_the_same_clock():
+    tokenizer = llama_tokenizer()
+    tokenizer.chat_template = "{{ strftime_now('%Y-%m-%d %H:%M') }}" + tokenizer.chat_template
+    ids = FORMATS["outcome"](tokenizer).question("?")
+    assert tokenizer.decode(ids).startswith("2024-07-26 00:00<|begin_of_text|>")
+
+
 def test_an_r1_prompt_has_no_system_turn_and_opens_the_thought():
     tokenizer = llama_tokenizer()
     tokenizer.chat_template = R1_CHAT
@@ -61,7 +84,7 @@ def test_an_unknown_family_is_refused_with_the_known_ones():
 def refused(template, family="qwen"):
     tokenizer = llama_tokenizer()
     tokenizer.chat_template = template
-    return refusal(prompt_family(family).refuse_lost_question, tokenizer)
+    return refusal(prompt_family(family).refuse_other_template, tokenizer)
 
 
 def test_a_checkpoint_without_a_chat_template_is_told_what_it_lacks():
@@ -83,6 +106,30 @@ def test_a_template_that_fails_is_one_line(template):
 @pytest.mark.parametrize("template", ["[]", "Answer me: ", "{{ messages[0].content }}"])
 def test_a_template_that_leaves_the_question_out_is_refused(template):
     assert "leaves the question out" in refused(template)
+
+
+@pytest.mark.parametrize("family", ["qwen", "llama3"])
+def test_a_template_that_drops_the_system_turn_is_refused(family):
+    only_user = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
+    assert "leaves the system turn out" in refused(only_user, family)
+
+
+def test_a_template_that_writes_the_question_twice_is_refused():
+    line = refused("{{ messages[0].content }}{{ messages[1].content * 2 }}")
+    assert "writes the question twice" in line
+
+
+def test_a_template_that_begins_with_two_bos_is_refused():
+    twice = "{{ bos_token }}{{ bos_token }}{{ messages[0].content }}{{ messages[1].content }}"
+    assert "begins with two BOS" in refused(twice)
+
+
+def test_what_a_template_says_before_the_question_on_its_own_is_found():
+    own = "{{ 'You are helpful.' if messages[0].role != 'system' }}"
+    tokenizer = llama_tokenizer()
+    tokenizer.chat_template = own + tokenizer.chat_template
+    assert prompt_family("r1").inserted(tokenizer) == "You are helpful.user"
+    assert prompt_family("qwen").inserted(tokenizer) == "system user"
 
 
 def test_a_refusal_of_the_template_is_passed_on_with_the_turns():

@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from tts_ray.grading.selection import (
     aggregate,
     majority,
     path_score,
+    path_weights,
     right_groups,
     select,
 )
@@ -113,3 +115,54 @@ def test_a_group_counts_as_most_of_its_candidates():
     groups = [0, 0, 0, 1, 1, None, 2]
     correct = [True, False, True, True, False, True, False]
     assert right_groups(groups, correct) == {0}
+
+
+def exact(scores):
+    return math.prod(map(Fraction, scores))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.lists(st.floats(0, 1) | st.sampled_from([0.1, 0.3, 0.5, 1.0]), min_size=1),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_products_choose_as_exact_arithmetic_does_and_ties_go_to_the_first(candidates):
+    groups = [group for group, _ in candidates]
+    steps = [scores for _, scores in candidates]
+    products = [exact(scores) for scores in steps]
+    assert aggregate("prod-max", groups, steps) == groups[products.index(max(products))]
+    sums = {}
+    for group, product in zip(groups, products, strict=True):
+        sums[group] = sums.get(group, 0) + product
+    assert aggregate("prod-vote", groups, steps) == max(sums, key=sums.get)
+
+
+@pytest.mark.parametrize("name", ["prod-max", "prod-vote"])
+def test_products_of_hundreds_of_steps_still_choose(name):
+    assert aggregate(name, [0, 1], [[0.1] * 400, [0.11] * 400]) == 1
+    assert aggregate(name, [0, 1, 0], [[1e-300] * 300, [0.9, 0.0], [1e-300] * 300]) == 0
+
+
+def test_many_small_products_outvote_a_larger_one():
+    small = [0.1] * 400
+    assert aggregate("prod-vote", [0, 1, 1], [[*small, 0.9], [*small, 0.5], [*small, 0.5]]) == 1
+    assert aggregate("prod-max", [0, 1, 1], [[*small, 0.9], [*small, 0.5], [*small, 0.5]]) == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=2), st.randoms())
+def test_the_order_of_the_steps_breaks_no_tie_between_products(scores, random):
+    shuffled = random.sample(scores, len(scores))
+    assert aggregate("prod-max", [7, 3], [scores, shuffled]) == 7
+    assert aggregate("prod-vote", [7, 3], [scores, shuffled]) == 7
+
+
+def test_weights_are_in_proportion_to_the_products():
+    first, none, second = path_weights([[0.5, 0.5], [NAN], [0.125, 1.0]], "prod")
+    assert none is None
+    assert first == 2 * second
+    assert path_score([0.5, 0.5], "prod") == 0.25

@@ -227,3 +227,14 @@ def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(disk, monk
     monkeypatch.setattr("os.scandir", deny)
     with pytest.raises(StoreError, match="Permission denied"), opened(disk):
         pass
+
+
+def test_whether_a_job_is_at_work_is_seen_without_a_trace(folder):
+    assert not folder.is_locked()
+    assert folder.names() == []
+    with opened(folder):
+        assert folder.is_locked()
+        before = folder.names()
+        assert folder.is_locked()
+        assert folder.names() == before
+    assert not folder.is_locked()

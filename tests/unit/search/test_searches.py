@@ -142,6 +142,11 @@ def test_an_unscored_path_ranks_below_every_scored_one():
     assert [path.lineage for path in best(paths, 3, "last")] == [(2,), (1,), (0,)]
 
 
+def test_long_paths_are_ranked_by_products_too_small_for_a_float():
+    worse, better = (Path(scores=(score,) * 400) for score in (0.1, 0.11))
+    assert best([worse, better], 1, "prod") == [better]
+
+
 def test_equal_scores_are_ranked_in_the_order_given():
     step = Step("x\n\n", (1,), Finish.STEP, 0.0)
     paths = [Path((step,), (0.5,), (i,)) for i in range(4)]

@@ -1,0 +1,48 @@
+"""A run directory looked at before a job takes it: what would refuse the job, found out without
+writing anything."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tts_ray.errors import StoreError
+from tts_ray.results.folder import Folder
+from tts_ray.results.grade_file import newer_grades
+from tts_ray.results.part_file import BadPart, read_part
+from tts_ray.results.run_directory import parts, refuse_other_files, refuse_other_run
+
+
+@dataclass
+class StoredRun:
+    """The question of each problem that has results, by id; how many searches ended; and the parts
+    that a job would set aside."""
+
+    questions: dict[str, str] = field(default_factory=dict)
+    searches: int = 0
+    bad_parts: list[str] = field(default_factory=list)
+
+
+def look_at(folder: Folder, identity: dict[str, Any]) -> StoredRun:
+    """What a job of this identity would find.
+
+    Raises:
+        StoreError: it would be refused: another job writes here, or the folder holds another
+            configuration, other files, or what cannot be read.
+    """
+    found = StoredRun()
+    try:
+        refuse_other_files(folder)
+        if folder.is_locked():
+            raise StoreError(f"another job is writing to {folder}; wait for it or stop it")
+        refuse_other_run(folder, identity)
+        for part in parts(folder):
+            try:
+                rows = read_part(folder, part, ["problem_id", "question", "error"]).to_pylist()
+            except BadPart:
+                found.bad_parts.append(part)
+                continue
+            found.questions |= {row["problem_id"]: row["question"] for row in rows}
+            found.searches += sum(row["error"] is None for row in rows)
+        newer_grades(folder)
+    except OSError as error:
+        raise StoreError(f"run directory {folder} cannot be read: {error}") from None
+    return found
