@@ -1,10 +1,10 @@
-"""Grade a stored run again: the comparisons that were given up, or all of it with today's grader.
+"""Grade a stored run again with today's grader, or only where a comparison was given up.
 
-    python jobs/regrade.py runs/pocket --seconds 30
-    python jobs/regrade.py runs/pocket --all
+    python jobs/regrade.py runs/pocket
+    python jobs/regrade.py runs/pocket --ungraded --seconds 30
 
 The first grades stay in the run's parts; the new ones lie beside them in grades-NNNNNN.parquet, and
-count from then on. Exit code 1 if something is ungraded still.
+count from then on. Accuracies that changed are printed. Exit code 1 if something is ungraded still.
 """
 
 import argparse
@@ -20,14 +20,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", help="a run directory: a path, or the URL of an object store")
-    parser.add_argument("--all", action="store_true", help="grade every answer again")
+    parser.add_argument(
+        "--ungraded", action="store_true", help="only searches of which a comparison was given up"
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="CPU time of one comparison (5)")
     parser.add_argument("--workers", type=int, default=1, help="grading processes (1)")
     arguments = parser.parse_args(argv)
     console = job_console()
     found = regrade(
         folder_at(arguments.run),
-        everything=arguments.all,
+        everything=not arguments.ungraded,
         workers=arguments.workers,
         seconds=arguments.seconds,
     )
@@ -36,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{found.searches} searches graded again: {found.changed} grades changed, "
         f"{found.ungraded} answers are ungraded still",
     )
+    if not found.accuracies:
+        say(console, "no accuracy changed")
     for search, aggregation, before, after in found.accuracies:
         say(console, f"{search} {aggregation}: {before:.1%} -> {after:.1%}")
     return 1 if found.ungraded else 0
