@@ -77,9 +77,9 @@ def test_the_job_says_what_changed_and_exits_with_one_while_something_is_ungrade
 
     with monkeypatch.context() as patch:
         patch.setattr("tts_ray.runtime.regrade.grade", given_up)
-        assert enter("regrade", [str(run)]) == 1
+        assert enter("regrade", [str(run), "--ungraded"]) == 1
     assert "2 answers are ungraded still" in capsys.readouterr().out
-    assert enter("regrade", [str(run)]) == 0
+    assert enter("regrade", [str(run), "--ungraded"]) == 0
     said = capsys.readouterr().out
     assert "1 searches graded again" in said
     assert "majority(n=2) majority: 50.0% -> 100.0%" in said
