@@ -169,13 +169,15 @@ class RunConfig:
     def identity(self) -> dict[str, Any]:
         """What the records depend on. Where and how fast it runs is not part of it."""
         where = {"replicas", "min_replicas", "cpus", "gpus", "max_num_seqs", "kv_cache_gib"}
-        where |= {"gpu_memory_utilization", "extra", "architecture"}
+        where |= {"gpu_memory_utilization", "architecture"}
         values = asdict(self)
         # What the dataset holds is compared by content (results/problem_list.py).
         del values["dataset"]["changed"]
         for role in ("policy", "prm"):
             if values[role]:
-                values[role] = {k: v for k, v in values[role].items() if k not in where}
+                kept = {k: v for k, v in values[role].items() if k not in where}
+                # An engine argument such as a quantization changes what is generated.
+                values[role] = {k: v for k, v in kept.items() if k != "extra" or v}
         if isinstance(self.search.get("strategy"), str):
             # What the file says, and not where it lies.
             strategy = strategy_of(self, self.search["strategy"])

@@ -92,3 +92,13 @@ def test_every_shipped_fragment_loads_and_bears_its_own_name(file):
     config = config_of(f"{group}={file.stem}")
     if group != "search":
         assert getattr(config, group).name == file.stem
+
+
+def test_an_engine_argument_is_part_of_what_the_results_depend_on():
+    plain = load_config(["policy=pocket-s", "dataset=pocket"], CONFIGS)
+    quantised = load_config(
+        ["policy=pocket-s", "dataset=pocket", "policy.extra.quantization=fp8"], CONFIGS
+    )
+    assert "extra" not in plain.identity()["policy"]
+    assert quantised.identity()["policy"]["extra"] == {"quantization": "fp8"}
+    assert plain.digest != quantised.digest

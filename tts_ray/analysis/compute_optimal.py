@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.curves import nested_budgets
 from tts_ray.analysis.metrics import Estimate, accuracy, expected_accuracy, pass_at_k
 from tts_ray.analysis.outcomes import Outcome, search_budget, search_name, search_settings
 from tts_ray.errors import StoreError
-from tts_ray.flops import Sizes, Work, flops
+from tts_ray.flops import Sizes
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.strategy import METHODS, Route, Strategy, estimate
-from tts_ray.types import pairs_up_to
 
 Rows = NDArray[np.bool_]
 Bins = NDArray[np.intp]
@@ -125,8 +125,6 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
             unfinished.append(key)
             continue
         mine = [found[problem] for problem in problems]
-        whole = np.array([flops(each.work, sizes)[sizes.convention] for each in mine])
-        root = np.array([flops(root_of(each), sizes)[sizes.convention] for each in mine])
         n, name = search_budget(key), search_name(key)
         budgets = nested_budgets(n) if SEARCHES[name].pools else [n]
         scored = max(mine, key=lambda outcome: len(outcome.aggregations))
@@ -135,7 +133,9 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
             for at, k in enumerate(budgets):
                 arm = Arm(name, int(search_settings(key).get("m", 0)), aggregation, k)
                 values[arm] = table[:, at]
-                costs[arm] = root + (whole - root) * k / n
+                costs[arm] = np.array(
+                    [per_problem(o.work, 1, sizes, k / n)[sizes.convention] for o in mine]
+                )
     right = [pass_at_k(*counts(pool[problem]), 1) for problem in problems]
     some = next(arm for arm in costs if arm.search == "best_of_n" and arm.n == PILOT)
     return Evidence(
@@ -148,12 +148,6 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
         costs[some],
         tuple(unfinished),
     )
-
-
-def root_of(outcome: Outcome) -> Work:
-    """The question alone, which every budget reads once."""
-    tokens = outcome.question_tokens
-    return Work(question_tokens=tokens, question_pairs=pairs_up_to(tokens))
 
 
 def arm_values(outcome: Outcome, aggregation: str, budgets: Sequence[int]) -> list[float]:

@@ -7,6 +7,7 @@ its N candidates is taken as k/N of what the pool cost, which is its expectation
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.metrics import (
     Difficulty,
     Estimate,
@@ -16,7 +17,7 @@ from tts_ray.analysis.metrics import (
     pass_at_k,
 )
 from tts_ray.analysis.outcomes import Outcome, search_budget, search_name
-from tts_ray.flops import Convention, Sizes, Work, flops
+from tts_ray.flops import Convention, Sizes, Work
 from tts_ray.search.registry import SEARCHES
 
 HEADLINE = "last-vote"
@@ -103,15 +104,11 @@ def curves(outcomes: Sequence[Outcome], budgets: list[int]) -> dict[str, list[Es
 def cost(
     outcomes: Sequence[Outcome], share: float, sizes: Sizes
 ) -> tuple[float, dict[Convention, float]]:
-    """Mean tokens generated and FLOPs per problem, of a share of each pool. Of the tree, the
-    question is needed however small the share."""
+    """Mean tokens generated and FLOPs per problem, of a share of each pool."""
     total = sum((outcome.work for outcome in outcomes), Work())
-    root = Work(question_tokens=total.question_tokens, question_pairs=total.question_pairs)
-    fixed, whole = flops(root, sizes), flops(total, sizes)
-    part = {name: fixed[name] + share * (whole[name] - fixed[name]) for name in whole}
     count = len(outcomes)
     tokens = share * total.policy.generated_tokens / count
-    return tokens, {name: value / count for name, value in part.items()}
+    return tokens, per_problem(total, count, sizes, share)
 
 
 def difficulties(outcomes: Sequence[Outcome]) -> dict[str, Difficulty]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.metrics import wilson
 from tts_ray.analysis.outcomes import Outcome, search_name
 from tts_ray.analysis.scoreboard import Score, Scoreboard
@@ -87,7 +88,8 @@ def curve(board: Scoreboard, sizes: Sizes) -> list[dict[str, float]]:
     for key, score in board.scores.items():
         if not score.done:
             continue
-        row = {f"curve/flops_{k}": v / score.done for k, v in flops(score.work, sizes).items()}
+        costs = per_problem(score.finished, score.done, sizes)
+        row = {f"curve/flops_{name}": value for name, value in costs.items()}
         for aggregation, accuracy in score.accuracy.items():
             row[f"curve/accuracy/{search_name(key)}/{aggregation}"] = accuracy
         found.append(row)

@@ -28,6 +28,9 @@ class Score:
     levels: dict[int, Tally] = field(default_factory=dict)
     """By the dataset's level, with the headline aggregation."""
     work: Work = NO_WORK
+    """Of all attempts, failed ones included: what was spent."""
+    finished: Work = NO_WORK
+    """Of the problems done: what the method costs."""
     ungraded: int = 0
     """Of the problems done, those of which a kept candidate's grade is not certain: so many could
     be scored otherwise, if no comparison had been given up."""
@@ -49,6 +52,7 @@ class Score:
             self.failed += 1
             return
         self.done += 1
+        self.finished += outcome.work
         self.ungraded += outcome.ungraded > 0
         self.asked += outcome.asked
         self.unscored += outcome.unscored

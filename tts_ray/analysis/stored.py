@@ -1,6 +1,7 @@
 """Outcomes and model sizes of a run directory. Needs no engine, no cluster, and no lock."""
 
 import logging
+from collections.abc import Iterable
 
 from tts_ray.analysis.outcomes import COLUMNS, Outcome
 from tts_ray.flops import Sizes
@@ -43,6 +44,11 @@ def all_outcomes(folder: Folder) -> list[Outcome]:
             seen.add(key)
         found.append(Outcome.from_row(with_newer_grades(row, newer)))
     return found
+
+
+def last_attempts(outcomes: Iterable[Outcome]) -> dict[tuple[str, str], Outcome]:
+    """What came of each search in the end, by problem and search: its last attempt."""
+    return {(outcome.problem_id, outcome.search): outcome for outcome in outcomes}
 
 
 def stored_sizes(folder: Folder) -> Sizes:

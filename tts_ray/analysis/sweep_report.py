@@ -22,12 +22,13 @@ from tts_ray.analysis.compute_optimal import (
     oracle,
     quantile_edges,
 )
+from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.curves import HEADLINE, points
 from tts_ray.analysis.metrics import Estimate, accuracy
 from tts_ray.analysis.outcomes import search_budget, search_name
 from tts_ray.analysis.scaling import fits, lead
 from tts_ray.analysis.study import Study
-from tts_ray.flops import CONVENTIONS, Convention, flops
+from tts_ray.flops import CONVENTIONS, Convention, Work
 
 BINS = ("hard", "medium", "easy")
 
@@ -83,7 +84,8 @@ def adaptive_table(study: Study, evidence: Evidence) -> str:
             continue
         mine = [found[problem] for problem in evidence.problems]
         values, n = adaptive_values(mine, strategy), search_budget(key)
-        cost = np.mean([flops(o.work, study.sizes)[study.sizes.convention] for o in mine])
+        work = sum((outcome.work for outcome in mine), Work())
+        cost = per_problem(work, len(mine), study.sizes)[study.sizes.convention]
         taken = Counter(route_taken(outcome, strategy).search for outcome in mine)
         routes = ", ".join(f"{count} {name}" for name, count in taken.most_common())
         rows.append(["adaptive", str(n), percent(accuracy(values)), f"{cost:.3g}", routes, ""])

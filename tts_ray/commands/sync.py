@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tts_ray.analysis.live import metrics, show_results, show_sweep
 from tts_ray.analysis.scoreboard import Scoreboard
-from tts_ray.analysis.stored import stored_outcomes, stored_sizes
+from tts_ray.analysis.stored import last_attempts, stored_outcomes, stored_sizes
 from tts_ray.config import WandbConfig
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
@@ -26,10 +26,14 @@ def sync(run: Folder, settings: WandbConfig) -> tuple[Scoreboard, Sizes]:
     sizes = stored_sizes(run)
     identity = stored_identity(run)
     outcomes = stored_outcomes(run, failed=True)
-    board = Scoreboard(total=len(outcomes))
+    last = last_attempts(outcomes)
+    board = Scoreboard(total=len(last))
     with tracker_of(identity, settings, run) as tracker:
         for outcome in outcomes:
-            board.add(outcome)
+            if last[outcome.problem_id, outcome.search] is outcome:
+                board.add(outcome)
+            else:
+                board.spend(outcome)
             tracker.log(dict(metrics(board, sizes, outcome.search)))
         show_results(tracker, tracker.id, board, sizes, run)
     return board, sizes

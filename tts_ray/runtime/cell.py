@@ -12,7 +12,7 @@ from typing import Self
 from tts_ray.analysis.live import metrics, show_results
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Scoreboard
-from tts_ray.analysis.stored import all_outcomes
+from tts_ray.analysis.stored import all_outcomes, last_attempts
 from tts_ray.config import DatasetConfig, RunConfig, searches
 from tts_ray.data.problems import load_problems
 from tts_ray.engines.checkpoint import model_size
@@ -132,7 +132,7 @@ class Cell:
     def recall(self, outcomes: Sequence[Outcome]) -> set[tuple[str, str]]:
         """Count what earlier jobs did; return (problem id, search key) of what is not to be done
         again. Every attempt cost something; the last one says what came of it."""
-        last = {(outcome.problem_id, outcome.search): outcome for outcome in outcomes}
+        last = last_attempts(outcomes)
         ended = {key for key, end in last.items() if end.error is None or not self.retry_failed}
         known = {problem.id for problem in self.problems}
         for outcome in outcomes:

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 
 from rich.table import Table
 
+from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.metrics import bootstrap_interval
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.evaluate import Trial
-from tts_ray.flops import flops
+from tts_ray.flops import Work
 from tts_ray.runtime.cell import Cell
 from tts_ray.runtime.console import literal
 
@@ -75,8 +76,9 @@ def forecast(cell: Cell, pilots: Sequence[Cell]) -> Forecast:
 
 def mean_flops(outcomes: Sequence[Outcome], cell: Cell) -> float:
     """FLOPs per problem, executed if that can be counted, else by the paper's convention."""
-    counted = [flops(outcome.work, cell.sizes) for outcome in outcomes]
-    return sum(each.get("executed", each["paper"]) for each in counted) / len(counted)
+    work = sum((outcome.work for outcome in outcomes), Work())
+    found = per_problem(work, len(outcomes), cell.sizes)
+    return found.get("executed", found["paper"])
 
 
 def forecast_table(cells: Sequence[Cell], gpus: float) -> Table:
