@@ -19,7 +19,6 @@ from tts_ray.admission import Admission
 from tts_ray.analysis.curves import points
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.config import PolicyConfig, PrmConfig, load_config, searches
-from tts_ray.data.problems import load_problems
 from tts_ray.door import enter
 from tts_ray.engines.preflight import refuse_unusable
 from tts_ray.engines.scripted import ScriptedPolicy, ScriptedReward
@@ -29,7 +28,7 @@ from tts_ray.grading.answers import canonical_form
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.results.folder import folder_at
 from tts_ray.results.part_file import to_part
-from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.cell import Cell, problems_of
 from tts_ray.search_grid import load_strategy
 from tts_ray.sweep import load_sweep
 
@@ -128,11 +127,9 @@ def check_meaning(made):
     walk({k: v for k, v in asdict(made).items() if k != "search"})
     assert searches(made)
     assert "/" not in made.policy.name + made.dataset.name
-    for problem in load_problems(
-        **{k: v for k, v in asdict(made.dataset).items() if k not in ("name", "changed")}
-    ):
+    for problem in problems_of(made.dataset).problems:
         assert problem.question.strip()
-        assert canonical_form(problem.answer)
+        assert all(map(canonical_form, problem.answers))
 
 
 def sweep(dice, folder):
