@@ -26,9 +26,9 @@ class ProblemFacts:
         """What was left out, in one line; empty if nothing was."""
         if not self.left_out:
             return ""
-        were = "row was" if self.left_out == 1 else "rows were"
+        were = "was" if self.left_out == 1 else "were"
         return (
-            f"{self.left_out} of {self.rows} {were} left out (dataset.skip_bad), the first: "
+            f"{self.left_out} of {self.rows} rows {were} left out (dataset.skip_bad), the first: "
             f"{self.first_left_out}"
         )
 
