@@ -36,12 +36,13 @@ SIGNS = (
     (b"PK\x03\x04", "a zip archive", "unpack it"),
     (b"\xfd7zXZ\x00", "xz data", "unpack it"),
     (b"\x28\xb5\x2f\xfd", "zstd data", "unpack it"),
-    (b"BZh", "bzip2 data", "unpack it"),
+    (b"BZh9", "bzip2 data", "unpack it"),
     (b"\xff\xfe", "UTF-16 text", "save it as UTF-8"),
     (b"\xfe\xff", "UTF-16 text", "save it as UTF-8"),
 )
 """How content begins that is not what its name says; what it is, and what would fit."""
-_PAGE = re.compile(rb"\s*<(!doctype\s+html|html|head|\?xml)", re.IGNORECASE)
+_BLANK = re.compile(rb"(\xef\xbb\xbf)?\s*\Z")
+_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|\?xml)", re.IGNORECASE)
 
 Row = tuple[str, Any]
 """Where a row stands, in words, and what is there."""
@@ -106,15 +107,15 @@ def bounded(stream: io.BufferedIOBase, name: str) -> bytes:
     Raises:
         ConfigError: it is; what is beyond is not read.
     """
-    content = bytearray()
+    content = io.BytesIO()
     while piece := stream.read(CHUNK):
-        content += piece
-        if len(content) > LARGEST:
+        content.write(piece)
+        if content.tell() > LARGEST:
             raise ConfigError(
                 f"{name} holds more than {LARGEST:,} bytes, the limit of a file of problems; "
                 f"split it, or leave out columns that are not needed"
             )
-    return bytes(content)
+    return content.getvalue()
 
 
 def refuse_other(content: bytes, name: str, form: str | None) -> None:
@@ -123,14 +124,14 @@ def refuse_other(content: bytes, name: str, form: str | None) -> None:
     Raises:
         ConfigError: it is; the message says what, and what would fit.
     """
-    if not content.removeprefix(b"\xef\xbb\xbf").strip():
+    if _BLANK.match(content):
         raise ConfigError(f"{name} is empty; a file of problems has a row for each")
     if form == ".parquet" and content.startswith(b"PAR1"):
         return
     for sign, what, remedy in SIGNS:
         if content.startswith(sign):
             raise ConfigError(f"{name} is {what}, not what its name says; {remedy}")
-    if _PAGE.match(content.removeprefix(b"\xef\xbb\xbf")):
+    if _PAGE.match(content):
         raise ConfigError(
             f"{name} is an HTML or XML page, such as a download's error page; fetch the file itself"
         )

@@ -168,16 +168,15 @@ def pocket_rows(split: str) -> list[dict[str, Any]]:
     return [{"problem": i.question, "answer": i.answer, "level": i.level} for i in items]
 
 
-def read_hub(path: str, split: str, subset: str | None, revision: str | None) -> Iterable[Any]:
+def read_hub(path: str, split: str, subset: str | None, revision: str | None) -> Iterator[Any]:
     from datasets import disable_progress_bars, load_dataset
 
     disable_progress_bars()
     try:
-        rows: Iterable[Any] = load_dataset(path, subset, split=split, revision=revision)
+        yield from load_dataset(path, subset, split=split, revision=revision)
     except Exception as error:
         raise ConfigError(
             f"dataset {short(path)!r} (subset {subset}, split {split!r}, revision "
             f"{revision or 'newest'}) cannot be loaded: {one_line(error, 300)}; a local file "
             f"({', '.join(FORMATS)}) works without a network"
         ) from None
-    return rows

@@ -229,6 +229,16 @@ def test_a_dataset_of_the_hub_that_cannot_be_loaded_is_one_line(monkeypatch):
     assert str(refused.value).isprintable()
 
 
+def test_a_row_of_the_hub_that_cannot_be_read_is_one_line(monkeypatch):
+    def load_dataset(*_, **__):
+        yield ROWS[0]
+        raise OSError("no image")
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    with pytest.raises(ConfigError, match="'owner/name' .* cannot be loaded: no image"):
+        load_problems("owner/name")
+
+
 def test_a_file_and_the_pocket_suite_have_no_revision(file):
     for path in (file, "pocket"):
         with pytest.raises(ConfigError, match=r"dataset\.revision=main .* has no revisions"):

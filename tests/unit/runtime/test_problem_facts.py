@@ -4,11 +4,12 @@ identity in W&B."""
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path as File
 
 import pytest
 import yaml
 
-from tests.unit.runtime.test_changed_dataset import CONFIGS, ROWS, cell, do_all  # noqa: F401
+from tests.unit.runtime.test_changed_dataset import ROWS, do_all
 from tts_ray.config import DatasetConfig, load_config
 from tts_ray.door import enter
 from tts_ray.errors import ConfigError, StoreError
@@ -20,6 +21,7 @@ from tts_ray.runtime.cell import grade, warn_of_rows
 from tts_ray.runtime.doctor import check_dataset
 from tts_ray.types import Candidate, Finish, Path, Problem, Record, Step, Usage
 
+CONFIGS = File(__file__).parents[3] / "configs"
 BAD = {"problem": "What is nothing?", "answer": None}
 SKIP = "dataset.skip_bad=true"
 
@@ -28,7 +30,7 @@ def facts(opened):
     return describe(folder_at(opened.config.run)).problems
 
 
-def test_run_yaml_says_the_digest_and_what_was_left_out(cell):  # noqa: F811
+def test_run_yaml_says_the_digest_and_what_was_left_out(cell):
     opened = cell([*ROWS, BAD], SKIP)
     do_all(opened)
     found = facts(opened)
@@ -37,7 +39,7 @@ def test_run_yaml_says_the_digest_and_what_was_left_out(cell):  # noqa: F811
     assert len(found.digest) == 64
 
 
-def test_a_job_on_a_dataset_that_grew_says_the_new_digest_and_keeps_the_rest(cell):  # noqa: F811
+def test_a_job_on_a_dataset_that_grew_says_the_new_digest_and_keeps_the_rest(cell):
     first = cell(ROWS[:8])
     do_all(first)
     file = folder_at(first.config.run).path / "run.yaml"
@@ -50,7 +52,7 @@ def test_a_job_on_a_dataset_that_grew_says_the_new_digest_and_keeps_the_rest(cel
     assert facts(second).count == 12
 
 
-def test_a_job_that_is_refused_for_its_dataset_leaves_the_digest_as_it_was(cell):  # noqa: F811
+def test_a_job_that_is_refused_for_its_dataset_leaves_the_digest_as_it_was(cell):
     first = cell(ROWS)
     do_all(first)
     before = facts(first)
@@ -59,7 +61,7 @@ def test_a_job_that_is_refused_for_its_dataset_leaves_the_digest_as_it_was(cell)
     assert facts(first) == before
 
 
-def test_another_order_is_the_same_digest_and_writes_nothing(cell):  # noqa: F811
+def test_another_order_is_the_same_digest_and_writes_nothing(cell):
     first = cell(ROWS)
     do_all(first)
     file = folder_at(first.config.run).path / "run.yaml"
@@ -68,7 +70,7 @@ def test_another_order_is_the_same_digest_and_writes_nothing(cell):  # noqa: F81
     assert file.stat().st_mtime_ns == before
 
 
-def test_a_run_of_before_there_was_a_digest_goes_on_and_gets_one(cell):  # noqa: F811
+def test_a_run_of_before_there_was_a_digest_goes_on_and_gets_one(cell):
     first = cell(ROWS[:8], "search.n=1")
     do_all(first)
     file = folder_at(first.config.run).path / "run.yaml"
@@ -84,7 +86,7 @@ def test_a_run_of_before_there_was_a_digest_goes_on_and_gets_one(cell):  # noqa:
 
 @pytest.mark.parametrize("setting", [SKIP, "dataset.skip_bad=false"])
 def test_leaving_rows_out_is_part_of_the_configuration_and_not_doing_so_is_none(
-    cell,  # noqa: F811
+    cell,
     setting,
 ):
     do_all(cell(ROWS))
@@ -104,7 +106,7 @@ def test_a_revision_is_part_of_the_configuration():
     assert "revision" not in plain.identity()["dataset"]
 
 
-def test_a_grown_dataset_is_the_same_run_in_wandb_and_shows_its_problems(cell):  # noqa: F811
+def test_a_grown_dataset_is_the_same_run_in_wandb_and_shows_its_problems(cell):
     opened = cell(ROWS)
     folder, identity = folder_at(opened.config.run), opened.config.identity()
     shown = tracker_of(identity, opened.config.wandb, folder, {"count": 12, "digest": "d"})
@@ -112,7 +114,7 @@ def test_a_grown_dataset_is_the_same_run_in_wandb_and_shows_its_problems(cell): 
     assert shown.config["problems"] == {"count": 12, "digest": "d"}
 
 
-def test_the_report_and_the_log_say_what_was_left_out(cell, capsys, caplog):  # noqa: F811
+def test_the_report_and_the_log_say_what_was_left_out(cell, capsys, caplog):
     opened = cell([*ROWS, BAD], SKIP, "search.n=1")
     do_all(opened)
     assert enter("report", [opened.config.run]) == 0
