@@ -235,7 +235,7 @@ def test_a_row_of_the_hub_that_cannot_be_read_is_one_line(monkeypatch):
         raise OSError("no image")
 
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
-    with pytest.raises(ConfigError, match="'owner/name' .* cannot be loaded: no image"):
+    with pytest.raises(ConfigError, match=r"'owner/name' .* cannot be loaded: no image"):
         load_problems("owner/name")
 
 

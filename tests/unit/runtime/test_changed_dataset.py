@@ -2,7 +2,6 @@
 total exceeds the whole."""
 
 import asyncio
-import json
 from pathlib import Path as File
 
 import pytest
