@@ -102,7 +102,7 @@ class Plain:
 
 def fresh_problems(count: int, part: int) -> list[Problem]:
     """Problems of all levels; another part shares none, so no prefix cache is warm for it."""
-    parts = load_problems("pocket", split="test_large", level="level")
+    parts = load_problems("pocket", split="test_large", level="level").problems
     stride = len(parts) // count
     return parts[part % stride :: stride][:count]
 

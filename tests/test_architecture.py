@@ -27,7 +27,7 @@ HOMES = {
     "transformers": {"engines", "pocket"},
     "wandb": {"results"},
     "obstore": {"results"},
-    "pyarrow": {"results"},
+    "pyarrow": {"results", "data"},
     "omegaconf": {"fragments"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -82,18 +82,24 @@ Level = Annotated[int, Field(strict=True, ge=-(2**31), lt=2**31)]
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
-    """Problems: `path` is a .jsonl or .parquet file, a Hugging Face dataset id, or "pocket"."""
+    """Problems: `path` is a file (.jsonl, .json, .csv or .parquet, each also with .gz), a Hugging
+    Face dataset id, or "pocket"."""
 
     name: Name
     path: Text
     split: Text = "test"
     subset: Text | None = None
+    revision: Text | None = None
+    """A branch, tag or commit of a dataset of the hub; null is its newest state."""
     question: Text = "problem"
     answer: Text = "answer"
     level: Text | None = None
     limit: Count | None = None
     levels: Annotated[list[Level], Field(min_length=1)] | None = None
     ids: Annotated[list[Text], Field(min_length=1)] | None = None
+    skip_bad: Annotated[bool, Field(strict=True)] = False
+    """Whether rows without a usable question or answer, and repeated ones, are left out and
+    counted; else the first of them stops the run."""
     changed: Literal["keep", "drop"] | None = None
     """What becomes of stored results whose problem the dataset no longer has: they count on, or
     they are left out. Without a choice such a run is refused. Results for an answer that was
@@ -173,6 +179,10 @@ class RunConfig:
         values = asdict(self)
         # What the dataset holds is compared by content (results/problem_list.py).
         del values["dataset"]["changed"]
+        # Runs from before there were these settings have neither.
+        for later in ("revision", "skip_bad"):
+            if not values["dataset"][later]:
+                del values["dataset"][later]
         for role in ("policy", "prm"):
             if values[role]:
                 kept = {k: v for k, v in values[role].items() if k not in where}

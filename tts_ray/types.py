@@ -27,18 +27,30 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem of a dataset. `id` is a hash of its content, which a resumed run matches on."""
+    """One problem of a dataset. `id` is a hash of its content, which a resumed run matches on.
+
+    `answer` is the one to show; any of `also` is right too.
+    """
 
     id: str
     question: str
     answer: str
     level: int | None = None
+    also: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, question: str, answer: str, level: int | None = None) -> Self:
-        """Build a problem whose id depends on the question and the answer alone."""
-        digest = hashlib.sha256(f"{question}\0{answer}".encode()).hexdigest()
-        return cls(digest[:16], question, answer, level)
+    def of(
+        cls, question: str, answer: str, level: int | None = None, also: tuple[str, ...] = ()
+    ) -> Self:
+        """Build a problem whose id depends on the question and the accepted answers alone, not on
+        the order of these."""
+        content = "\0".join([question, *sorted((answer, *also))])
+        return cls(hashlib.sha256(content.encode()).hexdigest()[:16], question, answer, level, also)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """All accepted answers."""
+        return (self.answer, *self.also)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ SAMPLING = Sampling(max_step_tokens=64, max_tokens=256)
 
 @pytest.fixture(scope="module")
 def problem():
-    return load_problems("pocket", split="dev", level="level", levels=[1])[0]
+    return load_problems("pocket", split="dev", level="level", levels=[1]).problems[0]
 
 
 def test_a_whole_solution_falls_into_steps_that_hold_all_its_tokens(policy, problem):
@@ -93,7 +93,7 @@ def test_a_path_without_room_is_closed_without_asking_the_engine(policy, problem
 
 
 def test_many_calls_at_once_keep_their_answers_apart(policy, problem):
-    others = load_problems("pocket", split="dev", level="level", limit=12)
+    others = load_problems("pocket", split="dev", level="level", limit=12).problems
     calls = [(other, [Path()], [1], SAMPLING) for other in others]
     together = policy.run_all("propose", calls)
     apart = [policy.run("propose", *call) for call in calls]

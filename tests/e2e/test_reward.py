@@ -54,7 +54,7 @@ def reference(reward):
 
 def solutions(count):
     """Problems with their reference solutions, every second one with a wrong step."""
-    problems = load_problems("pocket", split="dev", level="level")
+    problems = load_problems("pocket", split="dev", level="level").problems
     pairs = zip(problems, task.split("dev"), strict=True)
     for number, (problem, item) in enumerate(pairs):
         if number == count:

@@ -61,7 +61,7 @@ def family(request, loop, tmp_path_factory):
 
 
 def solutions(count, first=0):
-    problems = load_problems("pocket", split="dev", level="level")
+    problems = load_problems("pocket", split="dev", level="level").problems
     pairs = list(zip(problems, task.split("dev"), strict=True))[first : first + count]
     return [(problem, item.solution.split("\n\n")) for problem, item in pairs]
 

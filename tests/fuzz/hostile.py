@@ -40,6 +40,29 @@ BYTES += [
 ]
 BYTES += [b"1e999999", b"9" * 5000, b'"\\ud800"', b"NaN", b"\x1b[2J", b"'", b'"', b"# "]
 
+NO_DATA = [
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n",
+    b"<!DOCTYPE html><html><body>404</body></html>",
+    '{"problem": "q", "answer": "1"}'.encode("utf-16"),
+    '{"problem": "q", "answer": "1"}'.encode("utf-16-be"),
+    '{"problem": "caf\u00e9", "answer": "1"}'.encode("latin-1"),
+    *(
+        b"PAR1",
+        b"PAR1PAR1",
+        b"\x1f\x8b",
+        b"\x1f\x8b\x08\x00",
+        b"PK\x03\x04",
+        b"[[[",
+        b"[,]",
+        b"[{}",
+    ),
+    b'{"data": [{"problem": "q", "answer": "1"}]}',
+    *(b"problem,answer\nq", b'problem,answer\n"q', b"problem,problem,answer\na,b,c", b",\n,"),
+    b"problem,answer\n" + b"q" * 200_000 + b",1",
+    *(b"[" * 100_000, b"0" * 5000, b"problem,answer\rq,1\r", b"\n\n\n", b"null", b'"'),
+]
+"""Files that lie where data should."""
+
 
 def damaged(content: bytes, dice) -> bytes:
     """The content with one to three random changes to its bytes."""

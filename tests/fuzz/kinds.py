@@ -3,6 +3,9 @@ numbers and a folder of its own, hands it to the package as a job would, and che
 it."""
 
 import asyncio
+import csv
+import gzip
+import io
 import json
 import math
 import shutil
@@ -10,16 +13,17 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
-from tests.fuzz.hostile import VALUES, as_yaml, changed, damaged
+from tests.fuzz.hostile import NO_DATA, VALUES, as_yaml, changed, damaged
 from tests.unit.results.test_run_directory import record_of
 from tts_ray import pocket
 from tts_ray.admission import Admission
 from tts_ray.analysis.curves import points
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.config import PolicyConfig, PrmConfig, load_config, searches
-from tts_ray.data.problems import load_problems
 from tts_ray.door import enter
 from tts_ray.engines.preflight import refuse_unusable
 from tts_ray.engines.scripted import ScriptedPolicy, ScriptedReward
@@ -29,7 +33,7 @@ from tts_ray.grading.answers import canonical_form
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.results.folder import folder_at
 from tts_ray.results.part_file import to_part
-from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.cell import Cell, problems_of
 from tts_ray.search_grid import load_strategy
 from tts_ray.sweep import load_sweep
 
@@ -128,11 +132,9 @@ def check_meaning(made):
     walk({k: v for k, v in asdict(made).items() if k != "search"})
     assert searches(made)
     assert "/" not in made.policy.name + made.dataset.name
-    for problem in load_problems(
-        **{k: v for k, v in asdict(made.dataset).items() if k not in ("name", "changed")}
-    ):
+    for problem in problems_of(made.dataset).problems:
         assert problem.question.strip()
-        assert canonical_form(problem.answer)
+        assert all(map(canonical_form, problem.answers))
 
 
 def sweep(dice, folder):
@@ -161,26 +163,48 @@ def strategy(dice, folder):
 
 def dataset(dice, folder):
     """A dataset's file; what is accepted is searched, and its answers can be right."""
-    kind = dice.choice(["jsonl", "jsonl", "jsonl", "parquet"])
-    file = folder / f"data.{kind}"
-    if kind == "parquet":
-        from datasets import Dataset
-
-        Dataset.from_list(ROWS).to_parquet(str(file))
-        if dice.random() < 0.9:
-            file.write_bytes(damaged(file.read_bytes(), dice))
-    else:
-        rows = changed(ROWS, dice)
-        lines = rows if isinstance(rows, list) else [rows]
-        text = "\n".join(json.dumps(line, default=str) for line in lines)
-        content = text.encode("utf-8", "surrogatepass")
-        file.write_bytes(damaged(content, dice) if dice.random() < 0.4 else content)
+    form = dice.choice(["jsonl", "jsonl", "json", "array", "csv", "parquet"])
+    content = data_as(form, changed(ROWS, dice) if form != "parquet" else ROWS)
+    if dice.random() < (0.9 if form == "parquet" else 0.4):
+        content = damaged(content, dice)
+    if dice.random() < 0.1:
+        content = dice.choice(NO_DATA)
+    packed = dice.random() < 0.25
+    if packed:
+        content = gzip.compress(content)
+        content = damaged(content, dice) if dice.random() < 0.3 else content
+    said = "json" if form == "array" else form
+    if dice.random() < 0.1:
+        said = dice.choice(["jsonl", "json", "csv", "parquet"])
+    file = folder / f"data.{said}{'.gz' * (packed ^ (dice.random() < 0.05))}"
+    file.write_bytes(content)
     level = dice.choice([None, "level"])
     source = {"name": "d", "path": str(file), "level": level}
+    source["skip_bad"] = dice.random() < 0.3
     made = load_config([run_config(dice, folder, dataset=source)], CONFIGS)
     check_meaning(made)
     do_all(made)
     return 0
+
+
+def data_as(form, rows) -> bytes:
+    """Rows, or whatever is in their place, as the content of a file."""
+    lines = rows if isinstance(rows, list) else [rows]
+    if form == "parquet":
+        content = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), content)
+        return content.getvalue()
+    if form == "array":
+        text = json.dumps(rows, default=str, indent=1)
+    elif form == "csv":
+        written = io.StringIO()
+        writer = csv.writer(written)
+        writer.writerow(ROWS[0])
+        writer.writerows(row.values() if isinstance(row, dict) else [row] for row in lines)
+        text = written.getvalue()
+    else:
+        text = "\n".join(json.dumps(line, default=str) for line in lines)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def do_all(made):

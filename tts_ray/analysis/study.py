@@ -64,6 +64,29 @@ def studies(sweep: Folder) -> list[Study]:
     return sorted(found, key=lambda study: study.sizes.policy.nominal)
 
 
+def differing_datasets(sweep: Folder) -> list[str]:
+    """The names of datasets of which cells of a sweep hold different problems, a line each with
+    what they hold.
+
+    Raises:
+        StoreError: a cell's run.yaml is damaged.
+    """
+    held: dict[str, dict[str, tuple[str, int]]] = {}
+    for cell in runs_in(sweep):
+        said = describe(cell)
+        if said.problems:
+            of = held.setdefault(said.of.dataset.name, {})
+            of.setdefault(said.problems.digest, (cell.name, said.problems.count))
+    return [
+        f"The cells on {dataset} do not all have the same problems: "
+        + ", ".join(f"{name} has {count} ({key[:8]})" for key, (name, count) in of.items())
+        + ". A search without all problems of the largest best-of-N pool is left out; running the "
+        "sweep again does what is missing."
+        for dataset, of in held.items()
+        if len(of) > 1
+    ]
+
+
 def strategies_of(cell: Folder) -> dict[str, Strategy]:
     """The strategy of a cell's search, if it is an adaptive one."""
     search = describe(cell).of.search

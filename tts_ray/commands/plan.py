@@ -11,13 +11,13 @@ from itertools import product
 
 from tts_ray.commands import CONFIGS, count
 from tts_ray.config import RunConfig, load_config
+from tts_ray.data.problem_set import ProblemSet
 from tts_ray.data.problems import is_here
 from tts_ray.engines.contexts import too_long_for_the_prm
 from tts_ray.runtime.cell import problems_of
 from tts_ray.runtime.plan import Cards, plan
 from tts_ray.runtime.plan_tables import pair_table, run_table
 from tts_ray.runtime.run import check_models
-from tts_ray.types import Problem
 
 WITHOUT_GPU = ("pocket", "scripted")
 
@@ -36,13 +36,13 @@ def pairs() -> str:
     return pair_table(runs, node=8, gib=80.0)
 
 
-def local_problems(config: RunConfig) -> list[Problem]:
-    """The run's problems if they lie on this machine; none if they lie elsewhere.
+def local_problems(config: RunConfig) -> ProblemSet | None:
+    """The run's problems if they lie on this machine; None if they lie elsewhere.
 
     Raises:
         ConfigError: they are here, and cannot be read.
     """
-    return problems_of(config.dataset) if is_here(config.dataset.path) else []
+    return problems_of(config.dataset) if is_here(config.dataset.path) else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,9 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_config(arguments.config, CONFIGS)
     gib = config.cluster.gpu_gib
     made = plan(config, Cards(arguments.gpus, arguments.node_gpus, gib))
-    found = check_models(config.models(), local_problems(config), fetch_small=False)
+    local = local_problems(config)
+    problems = local.problems if local else []
+    found = check_models(config.models(), problems, fetch_small=False)
     print(run_table(config, made, gib))
     print(f"\n{made.gpus(config):g} GPUs of {gib:g} GiB in all")
+    for remark in local.remarks if local else ():
+        print(f"{config.dataset.name}: {remark}")
     if note := too_long_for_the_prm(config, found.rooms):
         print(note)
     if found.unchecked:

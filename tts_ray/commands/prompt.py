@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     steps = arguments.step or STEPS
     if not all(step.strip() for step in steps):
         raise ConfigError("--step is blank; give a text that the PRM could read")
-    problems = problems_of(config.dataset)
+    problems = problems_of(config.dataset).problems
     problem = chosen(problems, arguments.problem)
     console = job_console()
     say(console, f"problem {problems.index(problem) + 1} of {len(problems)}, id {problem.id}")

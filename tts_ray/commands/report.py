@@ -8,6 +8,7 @@ from tts_ray.analysis.metrics import Difficulty
 from tts_ray.analysis.report import accuracy_table, part_table, plot_curves, plot_parts
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.errors import StoreError
+from tts_ray.results.description import describe
 from tts_ray.results.folder import folder_at
 from tts_ray.runtime.console import job_console, say
 
@@ -24,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise StoreError(f"{run} holds no finished search yet")
     found = points(outcomes, sizes)
     console.print(accuracy_table(found, title=str(run)))
+    problems = describe(run).problems
+    if problems and problems.said:
+        say(console, problems.said)
     plots = {"accuracy.png": plot_curves(found)}
     bins = difficulties(outcomes)
     by_difficulty = split(outcomes, lambda outcome: bins.get(outcome.problem_id))

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 from tts_ray.analysis.compute_optimal import strategy
-from tts_ray.analysis.study import studies
+from tts_ray.analysis.study import differing_datasets, studies
 from tts_ray.analysis.sweep_plot import plot
 from tts_ray.analysis.sweep_report import report
 from tts_ray.errors import StoreError
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sweep = folder_at(arguments.sweep)
     found = studies(sweep)
     try:
-        text = report(found)
+        text = "\n\n".join([*differing_datasets(sweep), report(found)])
         sweep.write("report.md", text.encode())
         sweep.write("accuracy.png", plot(found))
         for study in found:

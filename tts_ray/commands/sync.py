@@ -8,6 +8,7 @@ The W&B run has the id that the job's own has, so an online run is gone on with,
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from tts_ray.analysis.live import metrics, show_results, show_sweep
 from tts_ray.analysis.scoreboard import Scoreboard
@@ -15,7 +16,7 @@ from tts_ray.analysis.stored import last_attempts, stored_outcomes, stored_sizes
 from tts_ray.config import WandbConfig
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
-from tts_ray.results.description import FILE, stored_identity
+from tts_ray.results.description import FILE, describe, stored_identity
 from tts_ray.results.folder import Folder, folder_at
 from tts_ray.results.run_directory import runs_in
 from tts_ray.results.tracking import sweep_tracker, tracker_of
@@ -24,11 +25,11 @@ from tts_ray.results.tracking import sweep_tracker, tracker_of
 def sync(run: Folder, settings: WandbConfig) -> tuple[Scoreboard, Sizes]:
     """Log one run directory; return its totals."""
     sizes = stored_sizes(run)
-    identity = stored_identity(run)
+    identity, facts = stored_identity(run), describe(run).problems
     outcomes = stored_outcomes(run, failed=True)
     last = last_attempts(outcomes)
     board = Scoreboard(total=len(last))
-    with tracker_of(identity, settings, run) as tracker:
+    with tracker_of(identity, settings, run, asdict(facts) if facts else None) as tracker:
         for outcome in outcomes:
             if last[outcome.problem_id, outcome.search] is outcome:
                 board.add(outcome)

@@ -1,13 +1,14 @@
 """What run.yaml says of a run: what its records depend on, its models' sizes, its settings."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from tts_ray.data.problem_set import ProblemFacts
 from tts_ray.errors import ConfigError, StoreError
 from tts_ray.flops import Sizes
 from tts_ray.results.folder import Folder
 from tts_ray.typed import Text, typed
-from tts_ray.yaml_text import parse_yaml, utf8
+from tts_ray.yaml_text import dump_yaml, parse_yaml, utf8
 
 FILE = "run.yaml"
 
@@ -33,12 +34,14 @@ class Identity:
 @dataclass(frozen=True, kw_only=True)
 class Description:
     """What run.yaml says: the identity as it was written, and the parts of it that readers ask
-    for; the sizes of the models; the settings."""
+    for; the sizes of the models; the settings; the problems as the last job found them, which
+    runs of earlier versions do not say."""
 
     identity: dict[str, Any]
     of: Identity
     sizes: Sizes
     config: dict[str, Any]
+    problems: ProblemFacts | None = None
 
 
 def describe(folder: Folder) -> Description:
@@ -84,6 +87,22 @@ def stored_identity(folder: Folder) -> dict[str, Any]:
     if not isinstance(identity, dict):
         raise damaged(folder, "it has no identity")
     return identity
+
+
+def restate_problems(folder: Folder, facts: ProblemFacts) -> None:
+    """Write down what the problems are now, where the dataset has changed since run.yaml was
+    written.
+
+    Raises:
+        StoreError: run.yaml is damaged, or cannot be written.
+    """
+    found = identity_and_more(folder)
+    if found.get("problems") == asdict(facts):
+        return
+    try:
+        folder.write(FILE, dump_yaml(found | {"problems": asdict(facts)}))
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error}") from None
 
 
 def identity_and_more(folder: Folder) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def read_part(
         if not at:
             table.validate(full=True)
         check_nulls(table, where)
-        return table if columns else table.cast(schema)
+        return table if columns else with_later_columns(table, schema).cast(schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise BadPart(f"{where} is not readable ({reason[:200]})") from None
@@ -144,6 +144,15 @@ def fits(found: pa.DataType, wanted: pa.DataType) -> bool:
     if pa.types.is_list(found) and pa.types.is_list(wanted):
         return fits(found.value_type, wanted.value_type)
     return bool(found == wanted)
+
+
+def with_later_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with nulls in the columns that earlier versions did not write, in the schema's
+    order."""
+    for field in schema:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(schema.names)
 
 
 def check_nulls(table: pa.Table, where: str) -> None:

@@ -17,9 +17,9 @@ from tts_ray.types import (
 )
 
 VERSION = "2"
-LATER = frozenset({"ungraded"})
+LATER = frozenset({"ungraded", "also_accepted"})
 """Nullable columns that parts of this version may lack: they were added later."""
-MAY_BE_NULL = frozenset({"level", "error"})
+MAY_BE_NULL = frozenset({"level", "error", "also_accepted"})
 """The columns that a row need not have a value of."""
 
 STEP = pa.struct(
@@ -68,6 +68,7 @@ SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         ("error", pa.string()),
         ("question_tokens", pa.int32()),
+        ("also_accepted", pa.list_(pa.string())),
     ],
     metadata={"tts_ray.schema": VERSION},
 )
@@ -89,6 +90,7 @@ def to_row(record: Record) -> dict[str, Any]:
         "seconds": record.seconds,
         "error": record.error,
         "question_tokens": record.question_tokens,
+        "also_accepted": list(record.problem.also) or None,
     }
 
 
@@ -120,8 +122,9 @@ def to_usage(usage: Usage) -> dict[str, int]:
 
 def to_record(row: dict[str, Any]) -> Record:
     """The inverse of `to_row`."""
+    also = tuple(row["also_accepted"] or ())
     return Record(
-        problem=Problem(row["problem_id"], row["question"], row["reference"], row["level"]),
+        problem=Problem(row["problem_id"], row["question"], row["reference"], row["level"], also),
         search=row["search"],
         seed=row["seed"],
         candidates=tuple(from_candidate(candidate) for candidate in row["candidates"]),

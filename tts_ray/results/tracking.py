@@ -75,9 +75,16 @@ class Settings(Protocol):
     def group(self) -> str | None: ...
 
 
-def tracker_of(identity: Mapping[str, Any], settings: Settings, folder: Folder) -> "Tracker":
-    """The W&B run of a run directory: its id follows from the identity."""
-    return Tracker(folder, run_id(folder.name, identity), folder.name, identity, settings)
+def tracker_of(
+    identity: Mapping[str, Any],
+    settings: Settings,
+    folder: Folder,
+    problems: Mapping[str, Any] | None = None,
+) -> "Tracker":
+    """The W&B run of a run directory: its id follows from the identity. `problems` is shown beside
+    that: what the dataset is now."""
+    shown = {**identity, "problems": problems} if problems else identity
+    return Tracker(folder, run_id(folder.name, identity), folder.name, shown, settings)
 
 
 def run_id(name: str, identity: Mapping[str, Any]) -> str:

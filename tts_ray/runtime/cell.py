@@ -14,6 +14,7 @@ from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.analysis.stored import all_outcomes, last_attempts
 from tts_ray.config import DatasetConfig, RunConfig, searches
+from tts_ray.data.problem_set import ProblemSet
 from tts_ray.data.problems import load_problems
 from tts_ray.engines.checkpoint import model_size
 from tts_ray.errors import StoreError, TtsError
@@ -21,12 +22,13 @@ from tts_ray.evaluate import Trial
 from tts_ray.flops import Sizes
 from tts_ray.grading.answers import extract_answer
 from tts_ray.grading.equivalence import Grader
+from tts_ray.results.description import restate_problems
 from tts_ray.results.folder import folder_at
 from tts_ray.results.problem_list import ProblemList, problem_list, renewed
 from tts_ray.results.run_directory import RunDirectory, read
 from tts_ray.results.tracking import Tracker, tracker_of
 from tts_ray.runtime.versions import revision, versions
-from tts_ray.types import Candidate, Grade, Problem, Record
+from tts_ray.types import Candidate, Grade, Record
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,8 @@ class Cell:
     def __init__(self, config: RunConfig, *, retry_failed: bool = False) -> None:
         self.config = config
         self.retry_failed = retry_failed
-        self.problems = problems_of(config.dataset)
+        found = problems_of(config.dataset)
+        self.problems, self.facts, self.remarks = found.problems, found.facts, found.remarks
         self.searches = searches(config)
         self.sizes = Sizes(
             **{
@@ -63,12 +66,14 @@ class Cell:
             "versions": versions() | revision(),
             "sizes": asdict(self.sizes),
             "config": asdict(self.config),
+            "problems": asdict(self.facts),
         }
         folder = folder_at(self.config.run)
         self.directory = RunDirectory(folder, self.config.identity(), about).__enter__()
         try:
             outcomes = all_outcomes(folder)
             listed = self._list_problems({outcome.problem_id for outcome in outcomes})
+            restate_problems(folder, self.facts)
             dropped = set(listed.dropped)
             ended = self.recall([o for o in outcomes if o.problem_id not in dropped])
         except BaseException:
@@ -159,13 +164,21 @@ class Cell:
         self.board.add(Outcome.of(graded))
         if self._tracker is None:
             folder = self.directory.folder
-            tracker = tracker_of(self.config.identity(), self.config.wandb, folder)
+            identity, facts = self.config.identity(), asdict(self.facts)
+            tracker = tracker_of(identity, self.config.wandb, folder, facts)
             self._tracker = tracker.__enter__()
         row = dict(metrics(self.board, self.sizes, graded.search))
         self._tracker.log(row | dict(gauges))
 
 
-def problems_of(dataset: DatasetConfig) -> list[Problem]:
+def warn_of_rows(cells: Sequence[Cell]) -> None:
+    """Say what a reader of the results must know of the datasets' rows, each once."""
+    remarks = [f"{cell.config.dataset.name}: {each}" for cell in cells for each in cell.remarks]
+    for remark in dict.fromkeys(remarks):
+        log.warning("%s", remark)
+
+
+def problems_of(dataset: DatasetConfig) -> ProblemSet:
     """The problems that a configuration names.
 
     Raises:
@@ -181,7 +194,7 @@ async def grade(record: Record, grader: Grader) -> Record:
         extract_answer(candidate.path.text) if candidate.path.is_complete else None
         for candidate in record.candidates
     ]
-    grades: list[Grade] = await grader.grade(answers, record.problem.answer)
+    grades: list[Grade] = await grader.grade(answers, record.problem.answers)
     return replace(
         record,
         candidates=tuple(

@@ -95,10 +95,10 @@ def check_cluster(config: RunConfig, run: str, left: str, *, fetch: bool) -> Ite
 def check_dataset(dataset: DatasetConfig) -> tuple[list[Problem], Check]:
     """The problems can be read; with them, what was found."""
     try:
-        problems = problems_of(dataset)
+        found = problems_of(dataset)
     except TtsError as error:
         return [], Check("dataset", "driver", str(error), "see dataset.path and its columns")
-    return problems, Check("dataset", "driver", f"{dataset.name}: {len(problems)} problems")
+    return found.problems, Check("dataset", "driver", f"{dataset.name}: {found.summary}")
 
 
 def check_these_models(config: RunConfig, problems: Sequence[Problem]) -> Iterator[Check]:

@@ -21,7 +21,7 @@ from tts_ray.protocols import LeasedReward, Pool
 from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
 from tts_ray.results.run_directory import records
-from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.cell import Cell, warn_of_rows
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
@@ -70,6 +70,7 @@ def rescore(source: Folder, config: RunConfig, console: Console) -> int:
     """
     with job_log(console) as log, Cell(config, retry_failed=True) as cell:
         log.keep_in(cell.directory.folder)
+        warn_of_rows([cell])
         if cell.trials:
             problems = (trial.problem for trial in cell.trials)
             check_models({"prm": config.models()["prm"]}, problems)

@@ -21,7 +21,7 @@ from tts_ray.engines.preflight import Preflight, refuse_unusable
 from tts_ray.errors import TtsError
 from tts_ray.evaluate import Trial, evaluate
 from tts_ray.grading.equivalence import Grader
-from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.cell import Cell, warn_of_rows
 from tts_ray.runtime.console import say
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.interrupt import Interrupt
@@ -47,6 +47,7 @@ def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> S
     """
     with job_log(console) as kept, Cell(config, retry_failed=retry_failed) as cell:
         kept.keep_in(cell.directory.folder)
+        warn_of_rows([cell])
         say(
             console,
             f"{len(cell.problems)} problems x {len(cell.searches)} searches, "

@@ -17,7 +17,7 @@ from tts_ray.flops import flops
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import refuse_other_files
 from tts_ray.results.tracking import sweep_tracker
-from tts_ray.runtime.cell import Cell
+from tts_ray.runtime.cell import Cell, warn_of_rows
 from tts_ray.runtime.console import say
 from tts_ray.runtime.forecast import forecast_table, pilot_trials
 from tts_ray.runtime.log import job_log
@@ -53,6 +53,7 @@ def run_sweep(
         cells = [opened.enter_context(Cell(c, retry_failed=retry_failed)) for c in configs]
         done, total = sum(c.board.done for c in cells), sum(c.board.total for c in cells)
         log.keep_in(folder_at(sweep.run))
+        warn_of_rows(cells)
         say(
             console,
             f"{len(cells)} cells, {done} of {total} searches already done; results in {sweep.run}",

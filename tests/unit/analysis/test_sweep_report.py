@@ -3,13 +3,15 @@
 import warnings
 
 import pytest
+import yaml
 
 from tts_ray.analysis.metrics import Pool
 from tts_ray.analysis.outcomes import Outcome
-from tts_ray.analysis.study import Study
+from tts_ray.analysis.study import Study, differing_datasets
 from tts_ray.analysis.sweep_report import report
 from tts_ray.errors import StoreError
 from tts_ray.flops import ModelSize, Sizes
+from tts_ray.results.folder import folder_at
 from tts_ray.types import Usage
 
 SIZES = Sizes(ModelSize(1e6), ModelSize(1e6))
@@ -62,3 +64,24 @@ def test_estimates_that_are_all_alike_are_not_correlated():
 def test_a_pool_that_is_too_small_is_refused(count, n, named):
     with pytest.raises(StoreError, match=named):
         report([study("small", 1e6, "a", count, n=n)])
+
+
+def test_cells_that_name_one_dataset_but_hold_other_problems_are_told_apart(tmp_path):
+    def cell(name, dataset, digest, count):
+        identity = {"policy": {"name": "p"}, "dataset": {"name": dataset}, "search": {}, "seed": 0}
+        said = {"identity": identity, "sizes": {"policy": {"nominal": 1e6}}, "config": {}}
+        if digest:
+            said["problems"] = {"count": count, "digest": digest * 64, "rows": count}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.yaml").write_text(yaml.safe_dump(said))
+
+    sweep = folder_at(tmp_path)
+    cell("a", "math", "1", 5)
+    cell("b", "math", "1", 5)
+    cell("c", "other", "2", 7)
+    cell("d", "math", None, 0)
+    assert differing_datasets(sweep) == []
+    cell("e", "math", "3", 6)
+    (line,) = differing_datasets(sweep)
+    assert "on math do not all have the same problems" in line
+    assert "a has 5 (11111111), e has 6 (33333333)" in line

@@ -2,6 +2,7 @@
 
 import io
 import random
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from tts_ray.errors import StoreError
 from tts_ray.results.part_file import BadPart, part_number, read_part, to_part
 from tts_ray.results.run_directory import parts, read, records
 from tts_ray.results.schema import SCHEMA, VERSION, to_row
+from tts_ray.types import Problem
 
 NAME = "part-000001.parquet"
 
@@ -89,6 +91,25 @@ def test_a_part_of_before_there_were_checksums_is_read_with_what_it_lacks_as_nul
     assert list(records(folder)) == [record_of(2), record_of(1)]
     with opened(folder):
         assert len(parts(folder)) == 2
+
+
+@pytest.mark.parametrize("also", [(), ("1/2",), ("1/2", "half")])
+def test_further_accepted_answers_are_stored_and_read_back(folder, also):
+    each = replace(record_of(1), problem=Problem.of("q", "0.5", 3, also))
+    write(folder, [each])
+    assert list(records(folder)) == [each]
+    assert read(folder).column("also_accepted").to_pylist() == [list(also) or None]
+
+
+def test_a_part_without_further_accepted_answers_is_read_beside_one_that_has_them(folder):
+    rows = [to_row(record_of(1))]
+    del rows[0]["also_accepted"]
+    newer = replace(record_of(2), problem=Problem.of("q", "1", 3, ("2",)))
+    write(folder, [newer])
+    folder.write("part-000002.parquet", unsealed(without("also_accepted"), rows))
+    assert list(records(folder)) == [newer, record_of(1)]
+    assert read(folder).column_names == SCHEMA.names
+    assert len(read(folder, ["problem_id", "also_accepted"])) == 2
 
 
 def without(name):

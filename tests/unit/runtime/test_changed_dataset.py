@@ -2,41 +2,17 @@
 total exceeds the whole."""
 
 import asyncio
-import json
 from pathlib import Path as File
 
 import pytest
 
 from tts_ray.analysis.stored import stored_outcomes
-from tts_ray.config import load_config
 from tts_ray.errors import ConfigError
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import records
-from tts_ray.runtime.cell import Cell
 from tts_ray.types import Candidate, Finish, Grade, Path, Record, Step, Usage
 
-CONFIGS = File(__file__).parents[3] / "configs"
 ROWS = [{"problem": f"What is {number}?", "answer": str(number)} for number in range(12)]
-
-
-@pytest.fixture
-def cell(tmp_path):
-    """Opens the run on a dataset of these rows."""
-
-    def opened(rows, *more):
-        file = tmp_path / "problems.jsonl"
-        file.write_text("\n".join(map(json.dumps, rows)))
-        dataset = {"dataset": {"name": "d", "path": str(file)}}
-        config = load_config(
-            [
-                *("policy=scripted", "prm=scripted", dataset, "search.name=best_of_n"),
-                *("search.n=4", f"run={tmp_path / 'run'}", "wandb.mode=disabled", *more),
-            ],
-            CONFIGS,
-        )
-        return Cell(config)
-
-    return opened
 
 
 def do_all(cell):
