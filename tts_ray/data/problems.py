@@ -134,11 +134,12 @@ def read_rows(path: str, split: str, subset: str | None, revision: str | None) -
         ConfigError: it cannot be read.
     """
     form = format_of(path)
-    if revision is not None and (path == POCKET or form):
-        raise ConfigError(
-            f"dataset.revision={short(revision)} is of a dataset of the hub, and "
-            f"{short(path, PATH)} has no revisions; leave it out"
-        )
+    for key, value in (("revision", revision), ("subset", subset)):
+        if value is not None and (path == POCKET or form):
+            raise ConfigError(
+                f"dataset.{key}={short(value)} is of a dataset of the hub, and "
+                f"{short(path, PATH)} has none; leave it out"
+            )
     if path == POCKET:
         return numbered(path, pocket_rows(split))
     if form:

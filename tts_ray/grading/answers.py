@@ -45,7 +45,7 @@ _DISPLAY = re.compile(r"\\\[.+?\\\]|\$\$.+?\$\$", re.DOTALL)
 _MATH_END = re.compile(r"(?<!\\)\$|\n|\\[)\]]")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _DELIMITER = re.compile(r"(?<!\\)\$|(?<!\\)\\[()\[\]]")
-_WRAPPED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
+_WRAPPED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 
 _THIN_SPACE = re.compile(r"(?<!\\)\\[,;:> ]|~")
 _DIGIT_GROUP = re.compile(r"(?<=\d)(?:\\,|\\ |\s?\{\s*,\s*\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
@@ -190,7 +190,7 @@ def _unwrap(answer: str) -> str:
     before = None
     while answer != before:
         before = answer
-        answer = answer.strip().rstrip(".\t\n\r ")
+        answer = answer.strip().rstrip(".\t\n\r ").removesuffix("\\\\")
         if answer.endswith(r"\right"):
             answer += "."
         for opening, closing in _WRAPPED:

@@ -87,7 +87,25 @@ def same(left: Reading, right: Reading) -> Rule | None:
         return same_decimal_comma(left, right, is_answer=False)
     if isinstance(left, Quantity) and isinstance(right, Series):
         return same_decimal_comma(right, left, is_answer=True)
-    return (Rule.TEXT if left == right else None) if type(left) is type(right) else None
+    return Rule.TEXT if letters_of(left) == letters_of(right) != "" else None
+
+
+def letters_of(found: Reading) -> str:
+    """The letters of a word, or of a product of symbols, which a word of plain letters is read as;
+    "" if it is something else."""
+    if isinstance(found, Text):
+        return found.text
+    if not isinstance(found, Quantity) or found.unit:
+        return ""
+    text = product_of_letters(found.value)
+    return plain_text(text) if text else ""
+
+
+def product_of_letters(node: Node) -> str:
+    if node.op in ("symbol", "constant") and len(node.name) == 1:
+        return node.name
+    parts = [product_of_letters(each) for each in node.args] if node.op == "*" else []
+    return "".join(parts) if all(parts) else ""
 
 
 def is_union(found: Reading) -> bool:

@@ -117,7 +117,9 @@ def region_of(found: Reading) -> Region | None:
         variables = {item.variable for item in regions}
         if len(variables) != 1:
             return None
-        return region((p for item in regions for p in item.pieces), variables.pop())
+        apart = region((p for item in regions for p in item.pieces), variables.pop())
+        # Those that overlap are meant to hold at once, if anything is meant.
+        return apart if len(apart.pieces) == sum(len(r.pieces) for r in regions) else None
     try:
         ends = [end_of(i.value) for i in found.items if isinstance(i, Quantity) and not i.unit]
     except NotMathError:

@@ -60,7 +60,7 @@ SIGNS = {
     **dict.fromkeys(("\\gt", "&gt;"), ">"),
     **dict.fromkeys(("\\times", "\\cdot", "\\ast", "×", "·", "⋅", "∗", "∙"), "*"),
     **dict.fromkeys(("\\div", "÷", "⁄", "\\slash"), "/"),
-    **dict.fromkeys(("−", "–", "‐", "‑"), "-"),
+    **dict.fromkeys(("−", "‐", "‑"), "-"),
     **dict.fromkeys(("\\pm", "±", "+-", "+/-"), "±"),
     **dict.fromkeys(("\\mp", "∓"), "∓"),
     **dict.fromkeys(("\\approx", "≈", "\\simeq"), "≈"),
@@ -170,6 +170,8 @@ _VULGAR = {
         "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", "112131234151357", "233445555668888", strict=True
     )
 }
+_DASH = re.compile(r"(^|[^\w\s)\]}])\s*–")
+_TIMES = re.compile(r"(?<=\d) ?[xX](?= ?10\s*\^)")
 _DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
 _TOKEN = re.compile(
     r"(?P<blank>\s+)"
@@ -196,6 +198,9 @@ def tokens(form: str) -> list[Token]:
     for letter, fraction in _VULGAR.items():
         form = form.replace(letter, fraction)
     form = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", form)
+    # A dash before a number is its sign; between two it is a range.
+    form = _DASH.sub(r"\1-", form)
+    form = _TIMES.sub(r"\\times ", form)
     form = _LOWERED.sub(lambda found: f"_{{{found[0].translate(_SUBSCRIPTS)}}}", form)
     return _lex(_DEGREE.sub("°", form), upright=False)
 

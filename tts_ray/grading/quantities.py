@@ -23,7 +23,7 @@ HALVES = {"am": "am", "pm": "pm", "a.m.": "am", "p.m.": "pm", "a.m": "am", "p.m"
 HALVES |= {"noon": "pm", "midnight": "am"}
 """Spellings of the half of the day that a time is in."""
 
-_WORDS = re.compile(r"no|(?=.{3})[^\W\d_]+(?:(?<=..)[ '-]+\w+)*", re.IGNORECASE)
+_WORDS = re.compile(r"no|(?=.{3})(?:an? |the )?[^\W\d_]+(?:(?<=..)[ '-]+\w+)*", re.IGNORECASE)
 """Words whose case does not matter: `MN` is not `mn`, but `Odd` is `odd`."""
 _UNIT_TAIL = re.compile(
     r"(?:[^\W\d_]{2,}\.?|[a-zA-Z]\.[a-zA-Z]\.?|[%°¢][CF]?|[CFmsghLlN$€£¥₹])"
@@ -35,7 +35,7 @@ LONGEST_UNIT = 40
 
 def plain_text(form: str) -> str:
     """One spelling of a text: without fonts, blanks, and braces around one thing; words without
-    their case."""
+    their case and their first article."""
     try:
         words = [token.text for token in tokens(form)]
     except NotMathError:
@@ -48,7 +48,9 @@ def plain_text(form: str) -> str:
             kept.append(word)
     text = "".join(f" {word}" if word[:1].isalnum() else word for word in kept).strip()
     text = text.rstrip(" .,;:")
-    return text.casefold() if _WORDS.fullmatch(text) else text
+    if not _WORDS.fullmatch(text):
+        return text
+    return re.sub(r"^(?:an?|the) (?=..)", "", text.casefold())
 
 
 def read_words(found: Sequence[Token]) -> Text | None:

@@ -72,7 +72,7 @@ def unit_of(text: str) -> str:
     """One spelling of a unit: "square inches", "in^2", "inches^{2}" are "in^2"; a unit of several
     words keeps their order, in the singular."""
     text = _POWER.sub(lambda found: f"^{found[1]}", text.lower().replace(".", ""))
-    text = re.sub(r"\bper\b", "/", text)
+    text = re.sub(r"\s*\^", "^", re.sub(r"\bper\b", "/", text))
     factors = []
     for factor in re.split(r"\s*/\s*", text.strip()):
         words = factor.split()

@@ -239,7 +239,8 @@ def test_a_row_of_the_hub_that_cannot_be_read_is_one_line(monkeypatch):
         load_problems("owner/name")
 
 
-def test_a_file_and_the_pocket_suite_have_no_revision(file):
+@pytest.mark.parametrize("key", ["revision", "subset"])
+def test_a_file_and_the_pocket_suite_have_no_revision_and_no_subset(key, file):
     for path in (file, "pocket"):
-        with pytest.raises(ConfigError, match=r"dataset\.revision=main .* has no revisions"):
-            load_problems(path, revision="main")
+        with pytest.raises(ConfigError, match=rf"dataset\.{key}=main .* has none; leave it out"):
+            load_problems(path, **{key: "main"})
