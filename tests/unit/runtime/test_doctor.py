@@ -44,7 +44,7 @@ def looked_at(config):
     """What doctor finds of the run directory; all files in it before and after."""
     run = Path(config.run)
     before = contents(run)
-    left, check = check_run_directory(config, config.run, problems_of(config.dataset))
+    left, check = check_run_directory(config, config.run, problems_of(config.dataset).problems)
     if left:
         folder_at(config.run).delete(left)
     assert contents(run) == before
@@ -155,7 +155,7 @@ def test_a_model_that_a_run_would_refuse_is_named(config, tmp_path, role, model,
     folder = shutil.copytree(pocket.weights(model), tmp_path / "model")
     damaged(folder, what)
     chosen = config(f"{role}={model}", f"{role}.model={folder}")
-    problems = problems_of(chosen.dataset)
+    problems = problems_of(chosen.dataset).problems
     (check,) = check_these_models(chosen, problems)
     assert check.has_failed
     assert line in check.found
@@ -165,7 +165,7 @@ def test_a_model_that_a_run_would_refuse_is_named(config, tmp_path, role, model,
 
 def test_a_prm_that_cannot_read_long_responses_is_a_note_and_no_failure(config):
     chosen = config("prm=pocket-prm", "prm.max_model_len=200", "sampling.max_tokens=500")
-    *_, check = check_these_models(chosen, problems_of(chosen.dataset))
+    *_, check = check_these_models(chosen, problems_of(chosen.dataset).problems)
     assert "responses may have up to 500 tokens" in check.found
     assert check.remedy.startswith("lower sampling.max_tokens")
     assert not check.has_failed
