@@ -52,7 +52,10 @@ def compare(reference: str, answer: str) -> Rule:
     left, right = form_of(reference), form_of(answer)
     if left.plain == right.plain:
         return Rule.TEXT
-    found = same(left.reading, right.reading)
+    try:
+        found = same(left.reading, right.reading)
+    except RecursionError:
+        return Rule.UNREAD
     if found is not None:
         return found
     unread = any(isinstance(each.reading, Text) for each in (left, right))
@@ -61,6 +64,8 @@ def compare(reference: str, answer: str) -> Rule:
 
 def same(left: Reading, right: Reading) -> Rule | None:
     """The rule by which two readings are the same; None if they are not."""
+    if left == right:
+        return Rule.TEXT
     if isinstance(left, Relation) or isinstance(right, Relation):
         return same_relation(left, right)
     if isinstance(left, Quantity) and isinstance(right, Quantity):

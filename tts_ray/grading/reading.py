@@ -195,11 +195,9 @@ def read_thing(found: Sequence[Token]) -> Reading:
     if based and (based[2].isdecimal() or based[2] in NUMERALS):
         base = int(based[2]) if based[2].isdecimal() else NUMERALS.index(based[2])
         return Based(based[1], base)
-    if found[0].kind is Kind.SIGN and found[0].text in OPENING:
-        end = match(found, 0)
-        if end == len(found) - 1:
-            return read_brackets(found)
-        # f: a sign before a bracket with a unit behind it is a quantity, read below.
+    is_bracket = found[0].kind is Kind.SIGN and found[0].text in OPENING
+    if is_bracket and match(found, 0) == len(found) - 1:
+        return read_brackets(found)
     parts = split(found, ":", words={"to"})
     if len(parts) > 1:
         return read_ratio(parts, text)
