@@ -64,8 +64,6 @@ def compare(reference: str, answer: str) -> Rule:
 
 def same(left: Reading, right: Reading) -> Rule | None:
     """The rule by which two readings are the same; None if they are not."""
-    if left == right:
-        return Rule.TEXT
     if isinstance(left, Relation) or isinstance(right, Relation):
         return same_relation(left, right)
     if isinstance(left, Quantity) and isinstance(right, Quantity):
@@ -92,7 +90,8 @@ def same(left: Reading, right: Reading) -> Rule | None:
         return same_decimal_comma(left, right, is_answer=False)
     if isinstance(left, Quantity) and isinstance(right, Series):
         return same_decimal_comma(right, left, is_answer=True)
-    return Rule.TEXT if letters_of(left) == letters_of(right) != "" else None
+    letters = letters_of(left)
+    return Rule.TEXT if left == right or (letters and letters == letters_of(right)) else None
 
 
 def letters_of(found: Reading) -> str:
