@@ -27,6 +27,9 @@ from tts_ray.yaml_text import kind, short
 
 METHODS, BUDGETS = [name for name in SEARCHES if name != "adaptive"], [4, 16, 64]
 """What runs if no search or budget is named."""
+SCRIPTED = "scripted"
+"""What `model` is where no model is loaded: an engine whose output follows from a script, and whose
+`extra` says how slow it is and how it fails."""
 HOTTEST = 2.0
 """The largest temperature that vLLM takes."""
 
@@ -187,7 +190,9 @@ class RunConfig:
             if values[role]:
                 kept = {k: v for k, v in values[role].items() if k not in where}
                 # An engine argument such as a quantization changes what is generated.
-                values[role] = {k: v for k, v in kept.items() if k != "extra" or v}
+                if not kept["extra"] or kept["model"] == SCRIPTED:
+                    del kept["extra"]
+                values[role] = kept
         if isinstance(self.search.get("strategy"), str):
             # What the file says, and not where it lies.
             strategy = strategy_of(self, self.search["strategy"])

@@ -9,6 +9,7 @@ from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from tts_ray import pocket
+from tts_ray.config import SCRIPTED
 from tts_ray.dimensions import Dimensions, UnknownKindError
 from tts_ray.engines.foreign import called, refused
 from tts_ray.engines.json_object import json_object
@@ -16,9 +17,6 @@ from tts_ray.engines.weights import refuse_broken_weights
 from tts_ray.errors import ConfigError
 from tts_ray.flops import ModelSize
 from tts_ray.text import one_line
-
-SCRIPTED = "scripted"
-"""The model that is none: its engines are scripted, and have no checkpoint."""
 
 
 def locate(model: str) -> str:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tts_ray.config import ModelConfig, PolicyConfig, PrmConfig
+from tts_ray.config import SCRIPTED, ModelConfig, PolicyConfig, PrmConfig
 from tts_ray.dimensions import architecture
 from tts_ray.engines.checkpoint import (
-    SCRIPTED,
     fetched_config,
     here,
     locate,

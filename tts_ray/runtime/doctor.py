@@ -14,8 +14,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.table import Table
 from rich.text import Text
 
-from tts_ray.config import DatasetConfig, RunConfig, WandbConfig
-from tts_ray.engines.checkpoint import SCRIPTED, model_size
+from tts_ray.config import SCRIPTED, DatasetConfig, RunConfig, WandbConfig
+from tts_ray.engines.checkpoint import model_size
 from tts_ray.engines.contexts import too_long_for_the_prm
 from tts_ray.errors import PlacementError, TtsError
 from tts_ray.results.folder import folder_at

@@ -13,8 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from tts_ray.analysis.scoreboard import Scoreboard
-from tts_ray.config import ModelConfig, RunConfig
-from tts_ray.engines.checkpoint import SCRIPTED
+from tts_ray.config import SCRIPTED, ModelConfig, RunConfig
 from tts_ray.engines.contexts import too_long_for_the_prm
 from tts_ray.engines.load import scripted_policy, scripted_reward
 from tts_ray.engines.preflight import Preflight, refuse_unusable
