@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tts_ray.commands import CONFIGS
-from tts_ray.config import RunConfig, load_config
-from tts_ray.engines.checkpoint import SCRIPTED
+from tts_ray.config import SCRIPTED, RunConfig, load_config
 from tts_ray.engines.token_view import Token, prompt_view, reward_view
 from tts_ray.errors import ConfigError
 from tts_ray.runtime.cell import problems_of
