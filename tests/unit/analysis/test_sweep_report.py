@@ -12,6 +12,9 @@ from tts_ray.analysis.sweep_report import report
 from tts_ray.errors import StoreError
 from tts_ray.flops import ModelSize, Sizes
 from tts_ray.results.folder import folder_at
+from tts_ray.search.best_of_n import BestOfN
+from tts_ray.search.dvts import Dvts
+from tts_ray.search.greedy import Greedy
 from tts_ray.types import Usage
 
 SIZES = Sizes(ModelSize(1e6), ModelSize(1e6))
@@ -25,11 +28,11 @@ def outcome(problem, search, n, right=True):
 def study(policy, size, dataset, count, *, greedy=True, n=4):
     problems = [f"{dataset}-{at}" for at in range(count)]
     searches = [
-        ("best_of_n", n, f"best_of_n(n={n})"),
-        ("dvts", 4, "dvts(n=4,m=4,depth=40,rank=last)"),
+        ("best_of_n", n, BestOfN(n=n).id),
+        ("dvts", 4, Dvts(n=4).id),
     ]
     if greedy:
-        searches.append(("greedy", 1, "greedy(n=1)"))
+        searches.append(("greedy", 1, Greedy().id))
     outcomes = [outcome(p, key, k, right=p[-1] != "0") for p in problems for _, k, key in searches]
     return Study(policy, "prm", dataset, 0, outcomes, Sizes(ModelSize(size)), {})
 
