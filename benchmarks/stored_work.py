@@ -5,9 +5,11 @@ from typing import Any
 
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import read
+from tts_ray.results.search_columns import NAMES, from_columns
+from tts_ray.types import SearchId
 
 
-def work_of(run: Path) -> dict[tuple[str, str], Any]:
+def work_of(run: Path) -> dict[tuple[str, SearchId], Any]:
     """What each finished search did, by (problem, search): its candidates, and what both engines
     were given. Cached and computed tokens depend on who else was served, and are not compared.
 
@@ -15,10 +17,10 @@ def work_of(run: Path) -> dict[tuple[str, str], Any]:
         AssertionError: a search is there twice.
         StoreError: a result file is not what was written.
     """
-    columns = ["problem_id", "search", "candidates", "policy_usage", "reward_usage", "error"]
+    columns = ["problem_id", *NAMES, "candidates", "policy_usage", "reward_usage", "error"]
     rows = [row for row in read(folder_at(run), columns).to_pylist() if row["error"] is None]
     found = {
-        (row["problem_id"], row["search"]): (
+        (row["problem_id"], from_columns(row)): (
             row["candidates"],
             [
                 (u["prompt_tokens"], u["generated_tokens"])

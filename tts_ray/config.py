@@ -282,7 +282,7 @@ def check(config: RunConfig) -> None:
     check_sampling(config.sampling)
     for search in searches(config):
         if search.uses_reward and config.prm is None:
-            raise ConfigError(f"{search.key} needs a reward model; choose one with prm=NAME")
+            raise ConfigError(f"{search.id} needs a reward model; choose one with prm=NAME")
 
 
 def check_sampling(sampling: Sampling) -> None:

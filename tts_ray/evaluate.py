@@ -88,12 +88,12 @@ async def solve(trial: Trial, engines: Engines) -> Record:
             raise EngineError(NOTHING)
     except EngineError as failure:
         error = f"{type(failure).__name__}: {failure}"
-        log.warning("%s failed on problem %s: %s", search.key, problem.id, error)
+        log.warning("%s failed on problem %s: %s", search.id, problem.id, error)
     chosen = {path.lineage for path in kept}
     ended = sorted(tree.ledger.ended, key=lambda path: path.lineage)
     return Record(
         problem=problem,
-        search=search.key,
+        search=search.id,
         seed=trial.seed,
         candidates=tuple(Candidate(path, path.lineage in chosen) for path in ended),
         policy_usage=tree.ledger.policy_usage,

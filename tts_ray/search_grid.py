@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tts_ray.errors import ConfigError, suggest
+from tts_ray.search.best_of_n import BestOfN
 from tts_ray.search.registry import SEARCHES, make_search, parameters
 from tts_ray.search.search import Search
 from tts_ray.search.strategy import Strategy
+from tts_ray.types import SearchId
 from tts_ray.yaml_text import kind, read_yaml, short
 
 
@@ -35,18 +37,18 @@ def expand_grid(
     for key in grid:
         if key not in known:
             raise ConfigError(f"search.{key} is no parameter of any search; {suggest(key, known)}")
-    found: dict[str, Search] = {}
+    found: dict[SearchId, Search] = {}
     for name in names:
         mine = {key: values for key, values in grid.items() if key in parameters(name)}
         if name == "greedy":
             mine.pop("n", None)
-        if SEARCHES[name].pools and all(type(n) is int for n in mine.get("n", [])):
+        if issubclass(SEARCHES[name], BestOfN) and all(type(n) is int for n in mine.get("n", [])):
             mine |= {"n": [max(mine["n"])]} if "n" in mine else {}
         if "strategy" in mine:
             mine["strategy"] = [strategy_of(str(file)) for file in mine["strategy"]]
         for values in itertools.product(*mine.values()):
             search = make_search(name, dict(zip(mine, values, strict=True)))
-            found[search.key] = search
+            found[search.id] = search
     return list(found.values())
 
 

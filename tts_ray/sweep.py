@@ -16,6 +16,7 @@ from pydantic import Field
 from tts_ray.config import RunConfig, load_config, searches
 from tts_ray.errors import ConfigError
 from tts_ray.fragments import gather
+from tts_ray.search.best_of_n import BestOfN
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.search import Search
 from tts_ray.typed import Integer, Name, Positive, Text, typed
@@ -107,7 +108,7 @@ def largest_pools(cells: list[RunConfig]) -> list[RunConfig]:
 
     largest: dict[str, int] = {}
     for cell in cells:
-        if SEARCHES[cell.search["name"]].pools:
+        if issubclass(SEARCHES[cell.search["name"]], BestOfN):
             largest[family(cell)] = max(largest.get(family(cell), 0), cell.search["n"])
     return [cell for cell in cells if cell.search["n"] >= largest.get(family(cell), 0)]
 
@@ -175,9 +176,8 @@ def base_of(sweep: SweepConfig, prm: str | None) -> dict[str, Any]:
 
 def slug(search: Search) -> str:
     """E.g. "beam_search-n16-m4": the name and what is not the default."""
-    plain = type(search)()
-    changed = {k: v for k, v in search.settings.items() if k == "n" or v != plain.settings[k]}
-    return "-".join([search.name, *(f"{key}{value}" for key, value in changed.items())])
+    settings = {"n": search.n} | search.changed
+    return "-".join([search.name, *(f"{key}{value}" for key, value in settings.items())])
 
 
 def ordered(cells: list[RunConfig]) -> list[RunConfig]:

@@ -5,7 +5,7 @@ Token ids are the truth of a path; its text is what people and process reward mo
 
 import hashlib
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Self
 
@@ -163,7 +163,7 @@ class Usage:
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
-            *(getattr(self, field.name) + getattr(other, field.name) for field in fields(self))
+            *(getattr(self, each.name) + getattr(other, each.name) for each in fields(self))
         )
 
     @property
@@ -201,6 +201,46 @@ class Grade:
     ungraded: Ungraded | None = None
 
 
+Setting = str | int | float | bool | None | tuple["Setting", ...]
+"""A parameter of a search, as a plain value."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchId:
+    """A search as a value: what records, outcomes, arms, curves and plots know it by.
+
+    `settings` are all its parameters but the budget `n`, with their names, in their order. The rest
+    is for readers who may not have the search, and takes no part in equality: `plain_label` its
+    name and what is not its default, `unit` how many units of budget are exchangeable (1: its
+    candidates are i.i.d., None: nothing is), `uses_reward` whether it asks a reward model.
+    """
+
+    name: str
+    n: int
+    settings: tuple[tuple[str, Setting], ...] = ()
+    plain_label: str = field(default="", compare=False)
+    unit: int | None = field(default=None, compare=False)
+    uses_reward: bool = field(default=True, compare=False)
+
+    @property
+    def label(self) -> str:
+        """The search at whatever budget, e.g. "beam_search m=8"."""
+        return self.plain_label or self.name
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether any k of its candidates are a run at budget k."""
+        return self.unit == 1
+
+    def at(self, n: int) -> "SearchId":
+        """The same search at another budget."""
+        return replace(self, n=n)
+
+    def __str__(self) -> str:
+        """E.g. "beam_search n=16 m=8"."""
+        return f"{self.name} n={self.n}{self.label.removeprefix(self.name)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One path that ended, and whether the search kept it as an answer."""
@@ -220,7 +260,7 @@ class Record:
     """
 
     problem: Problem
-    search: str
+    search: SearchId
     seed: int
     candidates: tuple[Candidate, ...]
     policy_usage: Usage

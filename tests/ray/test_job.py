@@ -54,7 +54,8 @@ def job(run, *overrides):
 
 
 def rows(run):
-    return read(folder_at(run), ["problem_id", "search", "error"]).to_pylist()
+    found = read(folder_at(run), ["problem_id", "search", "n", "error"]).to_pylist()
+    return [row | {"search": (row["search"], row["n"])} for row in found]
 
 
 @pytest.fixture(scope="module")

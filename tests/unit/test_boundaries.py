@@ -151,7 +151,7 @@ def test_a_policys_search_without_a_prm_may_name_one_search(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("policy: {search: {name: majority, n: 4}}")
     config = load_config(["policy=scripted", "dataset=pocket", str(file)], CONFIGS)
-    assert [search.key for search in searches(config)] == ["majority(n=4)"]
+    assert [str(search.id) for search in searches(config)] == ["majority n=4"]
     file.write_text("policy: {search: {name: majorty, n: 4}}")
     config = ["policy=scripted", "dataset=pocket", str(file)]
     with pytest.raises(ConfigError, match="unknown search 'majorty'; did you mean 'majority'"):

@@ -34,13 +34,13 @@ def test_a_dataset_is_named_like_its_file(dataset):
 
 def test_a_run_that_names_no_search_runs_them_all():
     config = load("policy=pocket-s", "prm=pocket-prm", "dataset=pocket")
-    names = {search.key.partition("(")[0] for search in searches(config)}
+    names = {search.name for search in searches(config)}
     assert names == {"greedy", "majority", "best_of_n", "beam_search", "dvts"}
 
 
 def test_without_a_prm_only_searches_without_scores_run():
     config = load("policy=pocket-s", "dataset=pocket")
-    assert [search.key for search in searches(config)] == ["greedy(n=1)", "majority(n=64)"]
+    assert [str(search.id) for search in searches(config)] == ["greedy n=1", "majority n=64"]
     assert config.run == "runs/pocket-s-pocket"
 
 
@@ -48,7 +48,10 @@ def test_a_reasoning_policy_brings_its_sampling_and_searches():
     config = load("policy=deepseek-r1-distill-qwen-7b", "prm=skywork-prm-7b", "dataset=aime24")
     assert (config.sampling.temperature, config.sampling.top_p) == (0.6, 0.95)
     assert config.sampling.max_tokens == 32768
-    assert [search.key for search in searches(config)][1:] == ["majority(n=64)", "best_of_n(n=64)"]
+    assert [str(search.id) for search in searches(config)][1:] == [
+        "majority n=64",
+        "best_of_n n=64",
+    ]
 
 
 def test_what_the_run_sets_goes_over_what_the_policy_brings():
@@ -62,7 +65,7 @@ def test_what_the_run_sets_goes_over_what_the_policy_brings():
         "run=mine",
     )
     assert (config.sampling.temperature, config.sampling.top_p) == (0.9, 0.95)
-    assert [search.key.partition("(")[0] for search in searches(config)] == ["beam_search"]
+    assert [search.name for search in searches(config)] == ["beam_search"]
     assert config.run == "mine"
 
 

@@ -86,7 +86,8 @@ def test_a_tree_larger_than_the_engines_still_runs():
 
 
 def test_kept_answers_are_marked_among_all_candidates_that_ended():
-    beam = [r for r in records_of([ScriptedPolicy()], [ScriptedReward()]) if "beam" in r.search]
+    found = records_of([ScriptedPolicy()], [ScriptedReward()])
+    beam = [record for record in found if record.search.name == "beam_search"]
     assert all(sum(candidate.kept for candidate in record.candidates) == 2 for record in beam)
     assert all(len(record.candidates) == 8 for record in beam)
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tts_ray.analysis.outcomes import Outcome, search_budget
+from tts_ray.analysis.outcomes import Outcome
 from tts_ray.search.strategy import Route, Strategy, estimate
 
 
 def route_taken(outcome: Outcome, strategy: Strategy) -> Route:
     """The route of a problem, which follows from its pilot's scores: the first candidates."""
-    n = search_budget(outcome.search)
+    n = outcome.search.n
     routes = strategy.at(n)
     if len(routes) == 1:
         return routes[0]

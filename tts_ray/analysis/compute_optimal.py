@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.curves import nested_budgets
 from tts_ray.analysis.metrics import Estimate, accuracy, expected_accuracy, pass_at_k
-from tts_ray.analysis.outcomes import Outcome, search_budget, search_name, search_settings
+from tts_ray.analysis.outcomes import Outcome
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
-from tts_ray.search.registry import SEARCHES
 from tts_ray.search.strategy import METHODS, Route, Strategy, estimate
+from tts_ray.types import SearchId
 
 Rows = NDArray[np.bool_]
 Bins = NDArray[np.intp]
@@ -40,16 +40,33 @@ EDGES = (0.1, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A method as it may be chosen. `m` is 0 where there are no beams."""
+    """A search at a budget with an aggregation."""
 
-    search: str
-    m: int
+    search: SearchId
     aggregation: str
-    n: int
+
+    @property
+    def n(self) -> int:
+        return self.search.n
+
+    @property
+    def name(self) -> str:
+        return self.search.name
+
+    @property
+    def m(self) -> int:
+        """M of its beams; 0 where there are none."""
+        m = dict(self.search.settings).get("m", 0)
+        return m if isinstance(m, int) else 0
+
+    @property
+    def is_route(self) -> bool:
+        """Whether a strategy can name it: by a method and its M, all else at the default."""
+        plain = (self.name, f"{self.name} m={self.m}")
+        return self.name in METHODS and self.search.label in plain
 
     def __str__(self) -> str:
-        beams = f" M={self.m}" if self.m else ""
-        return f"{self.search}{beams} {self.aggregation}"
+        return f"{self.search.label} {self.aggregation}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +94,7 @@ class Evidence:
 
     def arms(self, n: int) -> list[Arm]:
         """The arms that a strategy may choose at budget `n`, the cheapest first."""
-        found = [arm for arm in self.values if arm.n == n and arm.search in METHODS]
+        found = [arm for arm in self.values if arm.n == n and arm.is_route]
         return sorted(found, key=lambda arm: float(self.costs[arm].mean()))
 
 
@@ -103,12 +120,12 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
     Raises:
         StoreError: there is no best-of-N pool of PILOT samples or more, or it has one problem.
     """
-    by_search: dict[str, dict[str, Outcome]] = {}
+    by_search: dict[SearchId, dict[str, Outcome]] = {}
     for outcome in outcomes:
         by_search.setdefault(outcome.search, {})[outcome.problem_id] = outcome
-    pools = [key for key in by_search if search_name(key) == "best_of_n"]
-    largest = max(pools, key=search_budget, default="")
-    if not largest or search_budget(largest) < PILOT:
+    pools = [search for search in by_search if search.name == "best_of_n"]
+    largest = max(pools, key=lambda search: search.n, default=None)
+    if largest is None or largest.n < PILOT:
         raise StoreError(
             f"difficulty and strategies need a finished best-of-N pool of N >= {PILOT} with a PRM; "
             f"add one to the sweep: search: {{name: best_of_n, n: 64}}"
@@ -120,24 +137,25 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
     values: dict[Arm, NDArray[np.float64]] = {}
     costs: dict[Arm, NDArray[np.float64]] = {}
     unfinished: list[str] = []
-    for key, found in by_search.items():
+    # A larger pool says more of a budget than a smaller one.
+    for search, found in sorted(by_search.items(), key=lambda item: item[0].n):
         if not set(found) >= set(problems):
-            unfinished.append(key)
+            unfinished.append(str(search))
             continue
         mine = [found[problem] for problem in problems]
-        n, name = search_budget(key), search_name(key)
-        budgets = nested_budgets(n) if SEARCHES[name].pools else [n]
+        n = search.n
+        budgets = nested_budgets(n) if search.is_pool else [n]
         scored = max(mine, key=lambda outcome: len(outcome.aggregations))
         for aggregation in scored.aggregations:
             table = np.array([arm_values(each, aggregation, budgets) for each in mine])
             for at, k in enumerate(budgets):
-                arm = Arm(name, int(search_settings(key).get("m", 0)), aggregation, k)
+                arm = Arm(search.at(k), aggregation)
                 values[arm] = table[:, at]
                 costs[arm] = np.array(
                     [per_problem(o.work, 1, sizes, k / n)[sizes.convention] for o in mine]
                 )
     right = [pass_at_k(*counts(pool[problem]), 1) for problem in problems]
-    some = next(arm for arm in costs if arm.search == "best_of_n" and arm.n == PILOT)
+    some = next(arm for arm in costs if arm.name == "best_of_n" and arm.n == PILOT)
     return Evidence(
         problems,
         values,
@@ -263,6 +281,6 @@ def strategy(evidence: Evidence, parts: int = 3) -> Strategy:
                 merged.pop()
             merged.append((arm, float(below)))
         budgets[n] = tuple(
-            Route(arm.search, arm.aggregation, arm.m or BEAM_WIDTH, below) for arm, below in merged
+            Route(arm.name, arm.aggregation, arm.m or BEAM_WIDTH, below) for arm, below in merged
         )
     return Strategy(PILOT, tuple(sorted(budgets.items())))

@@ -16,9 +16,9 @@ from tts_ray.analysis.metrics import (
     expected_accuracy,
     pass_at_k,
 )
-from tts_ray.analysis.outcomes import Outcome, search_budget, search_name
+from tts_ray.analysis.outcomes import Outcome
 from tts_ray.flops import Convention, Sizes, Work
-from tts_ray.search.registry import SEARCHES
+from tts_ray.types import SearchId
 
 HEADLINE = "last-vote"
 """The aggregation shown where one must stand for all; the majority vote where nothing is scored."""
@@ -30,7 +30,7 @@ class Point:
     FLOPs by convention, means per problem. Of `ungraded` problems a grade is not certain;
     `unscored` is the share of all answers that are longer than the reward model's context."""
 
-    search: str
+    search: SearchId
     n: int
     accuracy: dict[str, Estimate]
     tokens: float
@@ -40,7 +40,7 @@ class Point:
 
     @property
     def name(self) -> str:
-        return search_name(self.search)
+        return self.search.label
 
     @property
     def headline(self) -> Estimate:
@@ -59,8 +59,8 @@ def points(outcomes: Sequence[Outcome], sizes: Sizes) -> list[Point]:
         mine = [o for o in outcomes if o.search == search and o.error is None]
         if not mine:
             continue
-        n = search_budget(search)
-        budgets = nested_budgets(n) if SEARCHES[search_name(search)].pools else [n]
+        n = search.n
+        budgets = nested_budgets(n) if search.is_pool else [n]
         accuracies = curves(mine, budgets)
         ungraded = sum(outcome.ungraded > 0 for outcome in mine)
         asked = sum(outcome.asked for outcome in mine)
@@ -114,9 +114,9 @@ def cost(
 def difficulties(outcomes: Sequence[Outcome]) -> dict[str, Difficulty]:
     """Difficulty of each problem for this policy: its pass@1 in the largest i.i.d. pool of the
     run, in the paper's absolute bins (arXiv 2502.06703). Empty without such a pool."""
-    pools = [o for o in outcomes if SEARCHES[search_name(o.search)].pools and o.error is None]
+    pools = [o for o in outcomes if o.search.is_pool and o.error is None]
     bins = {}
-    for outcome in sorted(pools, key=lambda outcome: search_budget(outcome.search)):
+    for outcome in sorted(pools, key=lambda outcome: outcome.search.n):
         right = [
             correct and group is not None
             for correct, group in zip(outcome.pool.correct, outcome.pool.groups, strict=True)

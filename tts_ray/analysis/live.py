@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.metrics import wilson
-from tts_ray.analysis.outcomes import Outcome, search_name
+from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Score, Scoreboard
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.flops import CONVENTIONS, Sizes, flops
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import grade_files
 from tts_ray.results.run_directory import parts
+from tts_ray.types import SearchId
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Log(Protocol):
     def keep(self, name: str, addresses: Iterable[str]) -> None: ...
 
 
-def metrics(board: Scoreboard, sizes: Sizes, search: str) -> Iterator[tuple[str, float]]:
+def metrics(board: Scoreboard, sizes: Sizes, search: SearchId) -> Iterator[tuple[str, float]]:
     """Totals of the run, and the running accuracy of the search that a record came from: with the
     ends of its 95 % interval (Wilson) for each aggregation, and by level of the dataset."""
     work = board.work
@@ -91,14 +92,14 @@ def curve(board: Scoreboard, sizes: Sizes) -> list[dict[str, float]]:
         costs = per_problem(score.finished, score.done, sizes)
         row = {f"curve/flops_{name}": value for name, value in costs.items()}
         for aggregation, accuracy in score.accuracy.items():
-            row[f"curve/accuracy/{search_name(key)}/{aggregation}"] = accuracy
+            row[f"curve/accuracy/{key.label}/{aggregation}"] = accuracy
         found.append(row)
     return sorted(found, key=lambda row: row["curve/flops_paper"])
 
 
 def searches_table(board: Scoreboard, sizes: Sizes) -> Table:
     """A row for each search and aggregation."""
-    columns = ["search", "problems", "failed", "ungraded", "unscored_share", "aggregation"]
+    columns = ["search", "n", "problems", "failed", "ungraded", "unscored_share", "aggregation"]
     columns += ["accuracy", "low", "high"]
     rows = [
         [*counts(key, score), *row, *spent(score, sizes)]
@@ -108,9 +109,9 @@ def searches_table(board: Scoreboard, sizes: Sizes) -> Table:
     return Table([*columns, *(f"flops_{name}" for name in CONVENTIONS)], rows)
 
 
-def counts(key: str, score: Score) -> list[str | float]:
-    """A search, its problems, and what of them is not certain."""
-    return [key, score.done, score.failed, score.ungraded, score.unscored_share]
+def counts(key: SearchId, score: Score) -> list[str | float]:
+    """A search, its budget, its problems, and what of them is not certain."""
+    return [key.label, key.n, score.done, score.failed, score.ungraded, score.unscored_share]
 
 
 def accuracies(score: Score) -> list[list[Any]]:
@@ -130,12 +131,14 @@ def spent(score: Score, sizes: Sizes) -> list[float | None]:
 
 def problems_table(outcomes: Iterable[Outcome]) -> Table:
     """A row for each problem and search, failed attempts included."""
-    columns = ["problem", "level", "search", "right", "candidates", "policy_tokens", "prm_tokens"]
+    columns = ["problem", "level", "search", "n", "right", "candidates"]
+    columns += ["policy_tokens", "prm_tokens"]
     rows = [
         [
             outcome.problem_id,
             outcome.level,
-            outcome.search,
+            outcome.search.label,
+            outcome.search.n,
             None if outcome.error else outcome.right(outcome.headline),
             len(outcome.pool.groups),
             outcome.policy_usage.generated_tokens,

@@ -8,12 +8,13 @@ from typing import Any
 from tts_ray.analysis.metrics import Pool, expected_accuracy
 from tts_ray.flops import Work
 from tts_ray.grading.selection import AGGREGATIONS, MAJORITY
-from tts_ray.types import Record, Usage
+from tts_ray.results import search_columns
+from tts_ray.types import Record, SearchId, Usage
 
 COLUMNS = [
     "problem_id",
     "level",
-    "search",
+    *search_columns.NAMES,
     "error",
     "candidates.list.element.kept",
     "candidates.list.element.group",
@@ -43,7 +44,7 @@ class Outcome:
 
     problem_id: str
     level: int | None
-    search: str
+    search: SearchId
     pool: Pool
     policy_usage: Usage
     reward_usage: Usage
@@ -91,7 +92,7 @@ class Outcome:
         return cls(
             row["problem_id"],
             row["level"],
-            row["search"],
+            search_columns.from_columns(row),
             pool,
             Usage(**row["policy_usage"]),
             Usage(**row["reward_usage"]),
@@ -132,18 +133,3 @@ def asked_and_unscored(
     score for one reason alone: it ends beyond the reward model's context."""
     answers = [scores for group, scores in candidates if group is not None and len(scores)]
     return len(answers), sum(any(map(math.isnan, scores)) for scores in answers)
-
-
-def search_name(key: str) -> str:
-    """A search's name, from its key with parameters."""
-    return key.partition("(")[0]
-
-
-def search_settings(key: str) -> dict[str, str]:
-    """A search's parameters as text, from its key."""
-    return dict(part.split("=") for part in key.partition("(")[2].rstrip(")").split(","))
-
-
-def search_budget(key: str) -> int:
-    """A search's budget n, from its key."""
-    return int(search_settings(key)["n"])

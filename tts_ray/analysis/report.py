@@ -77,7 +77,7 @@ def part_table(parts: Mapping[object, Sequence[Point]], by: str) -> Table:
             next((percent(p.headline) for p in points if (p.search, p.n) == (search, n)), "")
             for points in parts.values()
         ]
-        table.add_row(search.partition("(")[0], str(n), *cells)
+        table.add_row(search.label, str(n), *cells)
     return table
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tts_ray.analysis.outcomes import HEADLINE, Outcome
 from tts_ray.flops import NO_WORK, Work
 from tts_ray.grading.selection import MAJORITY
+from tts_ray.types import SearchId
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Scoreboard:
     """All searches of a run."""
 
     total: int
-    scores: dict[str, Score] = field(default_factory=dict)
+    scores: dict[SearchId, Score] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """Count a search that ended now, or that is done since an earlier job."""

@@ -10,6 +10,7 @@ from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import ANSWER, newer_grades, with_newer_grades
 from tts_ray.results.problem_list import problem_list
 from tts_ray.results.run_directory import read
+from tts_ray.types import SearchId
 
 log = logging.getLogger(__name__)
 
@@ -36,17 +37,18 @@ def all_outcomes(folder: Folder) -> list[Outcome]:
     found, seen = [], set()
     newer = newer_grades(folder)
     for row in read(folder, [*COLUMNS, ANSWER] if newer else COLUMNS).to_pylist():
-        key = (row["problem_id"], row["search"])
-        if row["error"] is None and key in seen:
+        outcome = Outcome.from_row(with_newer_grades(row, newer))
+        key = (outcome.problem_id, outcome.search)
+        if outcome.error is None and key in seen:
             log.warning("%s: %s of problem %s is there twice, counted once", folder, *key[::-1])
             continue
-        if row["error"] is None:
+        if outcome.error is None:
             seen.add(key)
-        found.append(Outcome.from_row(with_newer_grades(row, newer)))
+        found.append(outcome)
     return found
 
 
-def last_attempts(outcomes: Iterable[Outcome]) -> dict[tuple[str, str], Outcome]:
+def last_attempts(outcomes: Iterable[Outcome]) -> dict[tuple[str, SearchId], Outcome]:
     """What came of each search in the end, by problem and search: its last attempt."""
     return {(outcome.problem_id, outcome.search): outcome for outcome in outcomes}
 

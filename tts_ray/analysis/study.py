@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tts_ray.analysis.compute_optimal import Evidence, gather
-from tts_ray.analysis.outcomes import Outcome, search_name
+from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
@@ -13,6 +13,7 @@ from tts_ray.results.run_directory import runs_in
 from tts_ray.search.adaptive import Adaptive
 from tts_ray.search.registry import make_search
 from tts_ray.search.strategy import Strategy
+from tts_ray.types import SearchId
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Study:
     seed: int
     outcomes: list[Outcome]
     sizes: Sizes
-    strategies: dict[str, Strategy]
-    """The strategy of each adaptive search, by search key."""
+    strategies: dict[SearchId, Strategy]
+    """The strategy of each adaptive search, by the search."""
 
     @property
     def name(self) -> str:
@@ -35,7 +36,7 @@ class Study:
 
     def evidence(self) -> Evidence:
         """The arms of the searches that chose nothing themselves."""
-        plain = [each for each in self.outcomes if search_name(each.search) != "adaptive"]
+        plain = [each for each in self.outcomes if each.search.name != "adaptive"]
         return gather(plain, self.sizes)
 
 
@@ -87,7 +88,7 @@ def differing_datasets(sweep: Folder) -> list[str]:
     ]
 
 
-def strategies_of(cell: Folder) -> dict[str, Strategy]:
+def strategies_of(cell: Folder) -> dict[SearchId, Strategy]:
     """The strategy of a cell's search, if it is an adaptive one."""
     search = describe(cell).of.search
     if search.get("name") != "adaptive":
@@ -97,4 +98,4 @@ def strategies_of(cell: Folder) -> dict[str, Strategy]:
         settings["strategy"] = Strategy.of(settings["strategy"])
     adaptive = make_search("adaptive", settings)
     assert isinstance(adaptive, Adaptive)
-    return {adaptive.key: adaptive.strategy}
+    return {adaptive.id: adaptive.strategy}

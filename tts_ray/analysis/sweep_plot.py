@@ -28,19 +28,19 @@ def plot(studies: Sequence[Study]) -> bytes:
 
 def draw(axis: Axes, evidence: Evidence) -> None:
     """One panel, with 95 % intervals."""
-    for search in dict.fromkeys(arm.search for arm in evidence.values):
+    for label in dict.fromkeys(arm.search.label for arm in evidence.values):
         mine = sorted(
-            (a for a in evidence.values if a.search == search and a.aggregation == HEADLINE),
+            (a for a in evidence.values if (a.search.label, a.aggregation) == (label, HEADLINE)),
             key=lambda arm: arm.n,
         )
         if not mine:
-            greedy = next(arm for arm in evidence.values if arm.search == search)
+            greedy = next(arm for arm in evidence.values if arm.search.label == label)
             level = 100 * float(evidence.values[greedy].mean())
-            axis.axhline(level, linestyle="--", color="grey", label=search)
+            axis.axhline(level, linestyle="--", color="grey", label=label)
             continue
         found = [accuracy(evidence.values[arm]) for arm in mine]
         costs = [float(evidence.costs[arm].mean()) for arm in mine]
-        (line,) = axis.plot(costs, [100 * e.mean for e in found], marker="o", label=search)
+        (line,) = axis.plot(costs, [100 * e.mean for e in found], marker="o", label=label)
         low, high = ([100 * getattr(e, end) for e in found] for end in ("low", "high"))
         axis.fill_between(costs, low, high, color=line.get_color(), alpha=0.12)
     axis.set_xscale("log")

@@ -25,7 +25,6 @@ from tts_ray.analysis.compute_optimal import (
 from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.curves import HEADLINE, points
 from tts_ray.analysis.metrics import Estimate, accuracy
-from tts_ray.analysis.outcomes import search_budget, search_name
 from tts_ray.analysis.scaling import fits, lead
 from tts_ray.analysis.study import Study
 from tts_ray.flops import CONVENTIONS, Convention, Work
@@ -47,14 +46,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def budgets_table(evidence: Evidence) -> str:
     """Every method at every budget by the headline aggregation: accuracy and FLOPs."""
     rows = []
-    for arm in sorted(evidence.values, key=lambda arm: (arm.search, arm.m, arm.n)):
-        wanted = "majority" if arm.search == "greedy" else HEADLINE
+    for arm in sorted(evidence.values, key=lambda arm: (arm.search.label, arm.n)):
+        wanted = "majority" if arm.name == "greedy" else HEADLINE
         if arm.aggregation == wanted:
             found = accuracy(evidence.values[arm])
             cost = f"{evidence.costs[arm].mean():.3g}"
-            rows.append([arm.search, str(arm.n), percent(found), cost])
+            rows.append([arm.search.label, str(arm.n), percent(found), cost])
     for arm in evidence.values:
-        if arm.search == "best_of_n" and arm.aggregation == "majority" and arm.n > 1:
+        if arm.name == "best_of_n" and arm.aggregation == "majority" and arm.n > 1:
             found = accuracy(evidence.values[arm])
             rows.append(["majority of the pool", str(arm.n), percent(found), ""])
     return table(("method", "N", f"accuracy % ({HEADLINE})", "FLOPs per problem"), rows)
@@ -63,7 +62,7 @@ def budgets_table(evidence: Evidence) -> str:
 def fixed_arms(evidence: Evidence, n: int) -> list[Arm]:
     """Every method by the headline aggregation, and the majority vote, at budget `n`."""
     arms = [arm for arm in evidence.arms(n) if arm.aggregation == HEADLINE]
-    return [*arms, *(a for a in evidence.arms(n) if (a.search, a.aggregation) == MAJORITY)]
+    return [*arms, *(a for a in evidence.arms(n) if (a.name, a.aggregation) == MAJORITY)]
 
 
 MAJORITY = ("best_of_n", "majority")
@@ -83,7 +82,7 @@ def adaptive_table(study: Study, evidence: Evidence) -> str:
         if not set(found) >= set(evidence.problems):
             continue
         mine = [found[problem] for problem in evidence.problems]
-        values, n = adaptive_values(mine, strategy), search_budget(key)
+        values, n = adaptive_values(mine, strategy), key.n
         work = sum((outcome.work for outcome in mine), Work())
         cost = per_problem(work, len(mine), study.sizes)[study.sizes.convention]
         taken = Counter(route_taken(outcome, strategy).search for outcome in mine)
@@ -161,9 +160,9 @@ def correlation(evidence: Evidence) -> str:
 def fits_table(evidence: Evidence) -> str:
     """The curves of every method with several budgets."""
     rows = []
-    for search in dict.fromkeys(arm.search for arm in evidence.values):
+    for label in dict.fromkeys(arm.search.label for arm in evidence.values):
         mine = sorted(
-            (a for a in evidence.values if a.search == search and a.aggregation == HEADLINE),
+            (a for a in evidence.values if (a.search.label, a.aggregation) == (label, HEADLINE)),
             key=lambda arm: arm.n,
         )
         if len(mine) < 2:
@@ -176,7 +175,7 @@ def fits_table(evidence: Evidence) -> str:
         for x, budgets in axes.items():
             for fit in fits(budgets, means):
                 error = "" if np.isnan(fit.error) else f"{100 * fit.error:.1f}"
-                rows.append([search, x, fit.form, fit.formula(x), error])
+                rows.append([label, x, fit.form, fit.formula(x), error])
     header = ("method", "against", "form", "accuracy", "error of a left-out point (points)")
     return table(header, rows)
 
@@ -193,7 +192,7 @@ def overtaking(found: Sequence[Study]) -> str:
 
 def overtaking_table(small: Study, large: Study, evidence: Evidence) -> str:
     """The smaller policy with search against the larger one's greedy answer, on one dataset."""
-    answers = {o.problem_id: o for o in large.outcomes if search_name(o.search) == "greedy"}
+    answers = {o.problem_id: o for o in large.outcomes if o.search.name == "greedy"}
     if not set(answers) >= set(evidence.problems):
         return (
             f"{small.policy} cannot be compared with {large.policy} on {large.dataset}, whose "
@@ -202,17 +201,17 @@ def overtaking_table(small: Study, large: Study, evidence: Evidence) -> str:
     greedy = np.array([float(answers[key].right("majority")) for key in evidence.problems])
     base = mean_flops(large, "greedy", 1)
     rows = []
-    for arm in sorted(evidence.values, key=lambda arm: (arm.search, arm.n)):
+    for arm in sorted(evidence.values, key=lambda arm: (arm.search.label, arm.n)):
         if arm.aggregation != HEADLINE or (arm.n == 1):
             continue
         found = lead(evidence.values[arm], greedy)
-        cost = mean_flops(small, arm.search, arm.n)
+        cost = mean_flops(small, arm.search.label, arm.n)
         ratios = [
             f"{cost[c] / base[c]:.3g}" if c in cost and c in base else "" for c in CONVENTIONS
         ]
         rows.append(
             [
-                arm.search,
+                arm.search.label,
                 str(arm.n),
                 f"{100 * found.mean:+.1f} [{100 * found.low:+.0f}, {100 * found.high:+.0f}]",
                 f"{100 * found.certainty:.0f} %",
@@ -227,10 +226,10 @@ def overtaking_table(small: Study, large: Study, evidence: Evidence) -> str:
     return f"**{title}**; FLOPs as a multiple of the larger policy's\n\n" + table(header, rows)
 
 
-def mean_flops(study: Study, search: str, n: int) -> dict[Convention, float]:
-    """FLOPs per problem of one method at one budget, by convention."""
-    mine = [each for each in study.outcomes if search_name(each.search) == search]
-    return next(point.flops for point in points(mine, study.sizes) if point.n == n)
+def mean_flops(study: Study, label: str, n: int) -> dict[Convention, float]:
+    """FLOPs per problem of one search at one budget, by convention; none if it has no outcome."""
+    mine = [each for each in study.outcomes if each.search.label == label]
+    return next((point.flops for point in points(mine, study.sizes) if point.n == n), {})
 
 
 def report(found: Sequence[Study]) -> str:

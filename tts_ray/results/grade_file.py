@@ -6,17 +6,18 @@ their candidates, and the grader's version; of several files the last one counts
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import pyarrow as pa
 
 from tts_ray.errors import StoreError
+from tts_ray.results import search_columns
 from tts_ray.results.folder import Folder
 from tts_ray.results.part_file import BadPart, read_part, sealed_file
 from tts_ray.results.schema import SCHEMA as RECORDS
 from tts_ray.results.schema import to_candidate
-from tts_ray.types import Record
+from tts_ray.types import Record, SearchId
 
 _FILE = re.compile(r"grades-(\d{6})\.parquet")
 FIELDS = ("answer", "group", "correct", "ungraded")
@@ -25,7 +26,7 @@ ANSWER = "candidates.list.element.answer"
 SCHEMA = pa.schema(
     [
         ("problem_id", pa.string()),
-        ("search", pa.string()),
+        *search_columns.FIELDS,
         ("grader", pa.string()),
         ("first_answers", pa.list_(pa.string())),
         (
@@ -39,7 +40,7 @@ SCHEMA = pa.schema(
     ],
     metadata=RECORDS.metadata,
 )
-Key = tuple[str, str]
+Key = tuple[str, SearchId]
 """Problem id and search."""
 
 
@@ -54,7 +55,7 @@ class Regrade:
     that the part holds, by which grades are told from those of another attempt at the search."""
 
     problem_id: str
-    search: str
+    search: SearchId
     first_answers: list[str | None]
     grades: list[dict[str, Any]]
 
@@ -76,7 +77,16 @@ def write_grades(folder: Folder, new: Sequence[Regrade], grader: str) -> str:
     Raises:
         StoreError: they cannot be written.
     """
-    rows = [asdict(each) | {"grader": grader} for each in new]
+    rows = [
+        {
+            "problem_id": each.problem_id,
+            **search_columns.to_columns(each.search),
+            "grader": grader,
+            "first_answers": each.first_answers,
+            "grades": each.grades,
+        }
+        for each in new
+    ]
     try:
         last = max((int(name[7:13]) for name in grade_files(folder)), default=0)
         name = f"grades-{last + 1:06d}.parquet"
@@ -96,8 +106,10 @@ def newer_grades(folder: Folder) -> dict[Key, Regrade]:
     try:
         for name in grade_files(folder):
             for row in read_part(folder, name, None, SCHEMA).to_pylist():
-                del row["grader"]
-                found[row["problem_id"], row["search"]] = Regrade(**row)
+                problem, search = row["problem_id"], search_columns.from_columns(row)
+                found[problem, search] = Regrade(
+                    problem, search, row["first_answers"], row["grades"]
+                )
     except BadPart as error:
         raise StoreError(f"{error}; delete it, and grade again with jobs/regrade.py") from None
     except OSError as error:
@@ -108,7 +120,9 @@ def newer_grades(folder: Folder) -> dict[Key, Regrade]:
 def with_newer_grades(row: dict[str, Any], newer: Mapping[Key, Regrade]) -> dict[str, Any]:
     """A row of a part, with the newest grades of its candidates if there are any; those of an
     earlier attempt at the search are not."""
-    found = newer.get((row["problem_id"], row["search"]))
+    if not newer:
+        return row
+    found = newer.get((row["problem_id"], search_columns.from_columns(row)))
     if found is None or row["error"] is not None:
         return row
     candidates = row["candidates"]

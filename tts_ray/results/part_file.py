@@ -9,13 +9,15 @@ neither, and are checked as far as Parquet itself can be.
 import hashlib
 import io
 import re
+from collections.abc import Set
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tts_ray.errors import StoreError
 from tts_ray.results.folder import Folder
-from tts_ray.results.schema import LATER, MAY_BE_NULL, SCHEMA, VERSION, to_row
+from tts_ray.results.schema import LATER, MAY_BE_NULL, READABLE, SCHEMA, VERSION, to_row
+from tts_ray.results.search_columns import NEW, upgraded
 from tts_ray.types import Record
 
 SEAL = b"tts_ray.sha256"
@@ -102,17 +104,20 @@ def read_part(
         version = file.schema_arrow.metadata[b"tts_ray.schema"].decode("utf-8", "replace")
         if not at and (SEAL in said or NAME in said):
             raise BadPart(f"{where} is not readable (its checksum is damaged)")
-        if version != VERSION:
+        if version not in READABLE:
             raise StoreError(
-                f"{where} has schema {version}, and this tts_ray reads schema {VERSION}; "
-                f"read it with the version named in run.yaml"
+                f"{where} has schema {version}, and this tts_ray reads schema "
+                f"{' and '.join(READABLE)}; read it with the version named in run.yaml"
             )
         if said.get(NAME, name.encode()) != name.encode():
             raise BadPart(f"{where} is a copy of {said[NAME].decode('utf-8', 'replace')}")
-        check_schema(file.schema_arrow, schema, where)
-        table = file.read(columns)
+        is_old = version != VERSION
+        check_schema(file.schema_arrow, schema, where, NEW if is_old else set())
+        table = file.read(columns and [c for c in columns if not is_old or c not in NEW])
         if not at:
             table.validate(full=True)
+        if is_old:
+            table = upgraded(table)
         check_nulls(table, where)
         return table if columns else with_later_columns(table, schema).cast(schema)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -120,12 +125,24 @@ def read_part(
         raise BadPart(f"{where} is not readable ({reason[:200]})") from None
 
 
-def check_schema(found: pa.Schema, wanted: pa.Schema, where: str) -> None:
-    """Refuse a file whose columns are not those of its schema.
+def version_of(folder: Folder, name: str) -> str | None:
+    """The schema of a part; None if it cannot be told. Raises OSError."""
+    try:
+        schema = pq.read_schema(pa.BufferReader(folder.read(name)))
+    except (pa.ArrowException, ValueError):
+        return None
+    said = (schema.metadata or {}).get(b"tts_ray.schema")
+    return said.decode("utf-8", "replace") if said else None
+
+
+def check_schema(found: pa.Schema, wanted: pa.Schema, where: str, lacks: Set[str]) -> None:
+    """Refuse a file whose columns are not those of its schema, but for what it `lacks` as a file of
+    an earlier one.
 
     Raises:
         BadPart: one is missing, foreign, or of another type.
     """
+    wanted = pa.schema([field for field in wanted if field.name not in lacks])
     if not fits(pa.struct(list(found)), pa.struct(list(wanted))):
         other = {f.name for f in found} ^ set(wanted.names) or {"the columns' types"}
         raise BadPart(f"{where} does not have the columns of a part: {', '.join(sorted(other))}")

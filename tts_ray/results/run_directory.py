@@ -24,10 +24,18 @@ from tts_ray.results.description import FILE, stored_identity
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import newer_grades, with_newer_grades
 from tts_ray.results.local_folder import UNFINISHED
-from tts_ray.results.part_file import BadPart, part_name, part_number, read_part, to_part
+from tts_ray.results.part_file import (
+    BadPart,
+    part_name,
+    part_number,
+    read_part,
+    to_part,
+    version_of,
+)
 from tts_ray.results.problem_list import problem_list
-from tts_ray.results.schema import SCHEMA, to_record
-from tts_ray.types import Record
+from tts_ray.results.schema import READABLE, SCHEMA, VERSION, to_record
+from tts_ray.results.search_columns import from_columns
+from tts_ray.types import Record, SearchId
 from tts_ray.yaml_text import dump_yaml
 
 log = logging.getLogger(__name__)
@@ -203,6 +211,12 @@ def refuse_other_run(folder: Folder, identity: dict[str, Any]) -> None:
         return
     if FILE not in folder.files():
         raise StoreError(f"{folder} has results but no {FILE}; choose another run=")
+    version = version_of(folder, parts(folder)[0])
+    if version in READABLE and version != VERSION:
+        raise StoreError(
+            f"{folder} has results of schema {version}: jobs/report.py, sweep_report.py and "
+            f"sync.py read them, but no job goes on with them; choose another run="
+        )
     changes = differences(stored_identity(folder), identity)
     if changes:
         raise StoreError(
@@ -294,10 +308,10 @@ def records(folder: Folder) -> Iterator[Record]:
     """
     dropped = set(problem_list(folder).dropped)
     newer = newer_grades(folder)
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, SearchId]] = set()
     for part in parts(folder):
         for row in whole_part(folder, part, None).to_pylist():
-            key = (row["problem_id"], row["search"])
+            key = (row["problem_id"], from_columns(row))
             if row["error"] is None and key not in seen and row["problem_id"] not in dropped:
                 seen.add(key)
                 yield to_record(with_newer_grades(row, newer))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tts_ray.results import search_columns
 from tts_ray.types import (
     Candidate,
     Finish,
@@ -16,10 +17,12 @@ from tts_ray.types import (
     Usage,
 )
 
-VERSION = "2"
+VERSION = "3"
+READABLE = ("2", VERSION)
+"""Versions whose files can be read; only the last one is written, and gone on with."""
 LATER = frozenset({"ungraded", "also_accepted"})
 """Nullable columns that parts of this version may lack: they were added later."""
-MAY_BE_NULL = frozenset({"level", "error", "also_accepted"})
+MAY_BE_NULL = frozenset({"level", "error", "unit", "also_accepted"})
 """The columns that a row need not have a value of."""
 
 STEP = pa.struct(
@@ -59,7 +62,7 @@ SCHEMA = pa.schema(
         ("question", pa.string()),
         ("reference", pa.string()),
         ("level", pa.int32()),
-        ("search", pa.string()),
+        *search_columns.FIELDS,
         ("seed", pa.int64()),
         ("candidates", pa.list_(CANDIDATE)),
         ("policy_usage", USAGE),
@@ -81,7 +84,7 @@ def to_row(record: Record) -> dict[str, Any]:
         "question": record.problem.question,
         "reference": record.problem.answer,
         "level": record.problem.level,
-        "search": record.search,
+        **search_columns.to_columns(record.search),
         "seed": record.seed,
         "candidates": [to_candidate(candidate) for candidate in record.candidates],
         "policy_usage": to_usage(record.policy_usage),
@@ -125,7 +128,7 @@ def to_record(row: dict[str, Any]) -> Record:
     also = tuple(row["also_accepted"] or ())
     return Record(
         problem=Problem(row["problem_id"], row["question"], row["reference"], row["level"], also),
-        search=row["search"],
+        search=search_columns.from_columns(row),
         seed=row["seed"],
         candidates=tuple(from_candidate(candidate) for candidate in row["candidates"]),
         policy_usage=Usage(**row["policy_usage"]),

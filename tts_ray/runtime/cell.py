@@ -28,7 +28,7 @@ from tts_ray.results.problem_list import ProblemList, problem_list, renewed
 from tts_ray.results.run_directory import RunDirectory, read
 from tts_ray.results.tracking import Tracker, tracker_of
 from tts_ray.runtime.versions import revision, versions
-from tts_ray.types import Candidate, Grade, Record
+from tts_ray.types import Candidate, Grade, Record, SearchId
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Cell:
             Trial(problem, search, self.config.sampling, self.config.seed)
             for search in self.searches
             for problem in self.problems
-            if (problem.id, search.key) not in ended
+            if (problem.id, search.id) not in ended
         ]
         return self
 
@@ -134,8 +134,8 @@ class Cell:
         except TtsError as error:
             log.warning("W&B does not show the end of the run: %s", error)
 
-    def recall(self, outcomes: Sequence[Outcome]) -> set[tuple[str, str]]:
-        """Count what earlier jobs did; return (problem id, search key) of what is not to be done
+    def recall(self, outcomes: Sequence[Outcome]) -> set[tuple[str, SearchId]]:
+        """Count what earlier jobs did; return (problem id, search) of what is not to be done
         again. Every attempt cost something; the last one says what came of it."""
         last = last_attempts(outcomes)
         ended = {key for key, end in last.items() if end.error is None or not self.retry_failed}

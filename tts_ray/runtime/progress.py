@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.flops import Work
 from tts_ray.runtime.console import say
+from tts_ray.types import SearchId
 
 PLAIN_S = 10.0
 """Least time between two plain lines, in seconds."""
@@ -49,9 +50,9 @@ class RunProgress:
         if self._live:
             self._live.stop()
         else:
-            say(self.console, self.line(self.boards[-1], ""))
+            say(self.console, self.line(self.boards[-1], None))
 
-    def show(self, board: Scoreboard, search: str) -> None:
+    def show(self, board: Scoreboard, search: SearchId) -> None:
         """Show the boards after a record of `search` came in on `board`."""
         if self._live:
             self._live.update(
@@ -61,7 +62,7 @@ class RunProgress:
             self._said = time.monotonic()
             say(self.console, self.line(board, search))
 
-    def line(self, board: Scoreboard, search: str) -> str:
+    def line(self, board: Scoreboard, search: SearchId | None) -> str:
         left = self.total - self.done
         fresh = self.done - self.before[0]
         eta = f"ETA {left * self.elapsed / fresh:.0f} s" if left and fresh else ""
@@ -99,12 +100,12 @@ class RunProgress:
     def elapsed(self) -> float:
         return max(time.monotonic() - self.started, 1e-9)
 
-    def facts(self, board: Scoreboard, search: str) -> str:
+    def facts(self, board: Scoreboard, search: SearchId | None) -> str:
         """Accuracy of the current search, speed of both engines, cache hit rate, failures."""
         words = []
-        score = board.scores.get(search)
+        score = board.scores.get(search) if search else None
         if score and score.headline is not None:
-            words.append(f"{search.partition(',')[0].rstrip(')')}) {score.headline:.1%}")
+            words.append(f"{search} {score.headline:.1%}")
         work = self.work
         words.append(f"policy {self.rate:.0f} tok/s")
         words.append(f"PRM {self.judged:.0f} tok/s")

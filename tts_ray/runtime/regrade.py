@@ -14,7 +14,7 @@ from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import Regrade, newer_grades, write_grades
 from tts_ray.results.run_directory import records
 from tts_ray.runtime.cell import grade
-from tts_ray.types import Candidate, Record
+from tts_ray.types import Candidate, Record, SearchId
 
 AT_ONCE = 16
 """Records in memory."""
@@ -28,7 +28,7 @@ class Regraded:
     searches: int
     changed: int
     ungraded: int
-    accuracies: list[tuple[str, str, float, float]]
+    accuracies: list[tuple[SearchId, str, float, float]]
 
 
 def regrade(folder: Folder, *, everything: bool, workers: int, seconds: float) -> Regraded:
@@ -88,7 +88,7 @@ def batched(stored: Iterable[Record], size: int) -> Iterator[list[Record]]:
         yield batch
 
 
-def differences(before: Scoreboard, after: Scoreboard) -> list[tuple[str, str, float, float]]:
+def differences(before: Scoreboard, after: Scoreboard) -> list[tuple[SearchId, str, float, float]]:
     """Where the accuracies of two boards of the same searches differ."""
     return [
         (search, aggregation, was, after.scores[search].accuracy[aggregation])

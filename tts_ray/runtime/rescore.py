@@ -29,6 +29,7 @@ from tts_ray.runtime.plan import plan
 from tts_ray.runtime.progress import RunProgress
 from tts_ray.runtime.run import check_models, gauges, warn_of_unscored
 from tts_ray.runtime.session import Session, connect
+from tts_ray.search.best_of_n import BestOfN
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.tree import SLICE
 from tts_ray.types import NO_USAGE, Candidate, Record
@@ -48,7 +49,7 @@ def rescored_config(source: Folder, changes: list[str], configs: Path) -> RunCon
     stored, search = dict(said.config), said.of.search
     names = search.get("name", [])
     name = names if isinstance(names, str) else next(iter(names)) if len(names) == 1 else ""
-    if name not in SEARCHES or not SEARCHES[name].pools:
+    if name not in SEARCHES or not issubclass(SEARCHES[name], BestOfN):
         raise ConfigError(
             f"{source} holds {names}: only a pool of one best_of_n or majority search can be "
             f"scored again, for others were guided by the scores they had"
@@ -101,7 +102,7 @@ async def score_all(source: Folder, cell: Cell, console: Console) -> None:
                     await cell.keep(scored, grader, gauges(session, progress))
                 finally:
                     room.release()
-                progress.show(cell.board, trial.search.key)
+                progress.show(cell.board, trial.search.id)
 
             try:
                 async with asyncio.TaskGroup() as group:
@@ -124,7 +125,7 @@ async def score(record: Record, trial: Trial, rewards: Pool[LeasedReward] | None
     slices = [paths[at : at + SLICE] for at in range(0, len(paths), SLICE)]
     leases = [rewards.lease() for _ in slices]
     blank = replace(
-        record, search=trial.search.key, reward_usage=NO_USAGE, candidates=(), error=None
+        record, search=trial.search.id, reward_usage=NO_USAGE, candidates=(), error=None
     )
     try:
         found = await together(

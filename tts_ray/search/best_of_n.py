@@ -19,9 +19,12 @@ class BestOfN(Search):
     """N whole solutions with a score for every step (arXiv 2502.06703: BoN)."""
 
     name: ClassVar[str] = "best_of_n"
-    pools: ClassVar[bool] = True
 
     n: int = 16
+
+    @property
+    def unit(self) -> int:
+        return 1
 
     async def __call__(self, tree: Tree) -> list[Path]:
         paths = await tree.expand([tree.root], width=self.n, whole=True)

@@ -22,6 +22,10 @@ class Dvts(BeamSearch):
 
     name: ClassVar[str] = "dvts"
 
+    @property
+    def unit(self) -> int:
+        return self.m
+
     async def __call__(self, tree: Tree) -> list[Path]:
         first = await tree.expand([tree.root], width=self.n)
         answers = await together(

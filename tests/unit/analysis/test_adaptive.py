@@ -18,7 +18,7 @@ STRATEGY = Strategy.of(
         },
     }
 )
-KEY = Adaptive(n=6, strategy=STRATEGY).key
+KEY = Adaptive(n=6, strategy=STRATEGY).id
 
 
 def outcome(groups, correct, scores):

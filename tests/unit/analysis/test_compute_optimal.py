@@ -17,14 +17,17 @@ from tts_ray.analysis.compute_optimal import (
     quantile_edges,
     strategy,
 )
+from tts_ray.search.beam_search import BeamSearch
+from tts_ray.search.best_of_n import BestOfN
+from tts_ray.search.dvts import Dvts
 from tts_ray.search.strategy import Strategy
 
 N = 16
 COUNT = 60
 BON, BEAM, DVTS = (
-    Arm("best_of_n", 0, "last-vote", N),
-    Arm("beam_search", 4, "last-max", N),
-    Arm("dvts", 4, "last-vote", N),
+    Arm(BestOfN(n=N).id, "last-vote"),
+    Arm(BeamSearch(n=N).id, "last-max"),
+    Arm(Dvts(n=N).id, "last-vote"),
 )
 ARMS = (BON, BEAM, DVTS)
 

@@ -13,6 +13,7 @@ from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.analysis.stored import last_attempts
 from tts_ray.dimensions import Dimensions
 from tts_ray.flops import CONVENTIONS, ModelSize, Sizes, Work, flops
+from tts_ray.search.best_of_n import Majority
 from tts_ray.types import NO_USAGE, Usage
 
 SIZES = Sizes(ModelSize(1e9))
@@ -21,7 +22,7 @@ SIZES = Sizes(ModelSize(1e9))
 def outcome(problem, generated=100, error=None):
     pool = Pool((), (), ()) if error else Pool((0, 1), (True, False), ((), ()))
     usage = Usage.of_request(10, 0, generated)
-    return Outcome(problem, None, "majority(n=2)", pool, usage, NO_USAGE, 0, 1.0, error, 10)
+    return Outcome(problem, None, Majority(n=2).id, pool, usage, NO_USAGE, 0, 1.0, error, 10)
 
 
 def board_of(outcomes):
@@ -42,7 +43,7 @@ def test_a_failed_attempt_changes_what_was_spent_and_not_what_the_method_costs(f
     (row,) = curve(board, SIZES)
     (point,) = [p for p in points(good, SIZES) if p.n == 2]
     assert row["curve/flops_paper"] == point.flops["paper"] == 2 * 1e9 * 200
-    spent = dict(metrics(board, SIZES, "majority(n=2)"))["flops/paper"]
+    spent = dict(metrics(board, SIZES, Majority(n=2).id))["flops/paper"]
     assert spent == 2 * 1e9 * (400 + sum(each.policy_usage.generated_tokens for each in failed))
 
 

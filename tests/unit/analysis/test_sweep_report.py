@@ -12,6 +12,10 @@ from tts_ray.analysis.sweep_report import report
 from tts_ray.errors import StoreError
 from tts_ray.flops import ModelSize, Sizes
 from tts_ray.results.folder import folder_at
+from tts_ray.search.beam_search import BeamSearch
+from tts_ray.search.best_of_n import BestOfN
+from tts_ray.search.dvts import Dvts
+from tts_ray.search.greedy import Greedy
 from tts_ray.types import Usage
 
 SIZES = Sizes(ModelSize(1e6), ModelSize(1e6))
@@ -25,11 +29,11 @@ def outcome(problem, search, n, right=True):
 def study(policy, size, dataset, count, *, greedy=True, n=4):
     problems = [f"{dataset}-{at}" for at in range(count)]
     searches = [
-        ("best_of_n", n, f"best_of_n(n={n})"),
-        ("dvts", 4, "dvts(n=4,m=4,depth=40,rank=last)"),
+        ("best_of_n", n, BestOfN(n=n).id),
+        ("dvts", 4, Dvts(n=4).id),
     ]
     if greedy:
-        searches.append(("greedy", 1, "greedy(n=1)"))
+        searches.append(("greedy", 1, Greedy().id))
     outcomes = [outcome(p, key, k, right=p[-1] != "0") for p in problems for _, k, key in searches]
     return Study(policy, "prm", dataset, 0, outcomes, Sizes(ModelSize(size)), {})
 
@@ -85,3 +89,23 @@ def test_cells_that_name_one_dataset_but_hold_other_problems_are_told_apart(tmp_
     (line,) = differing_datasets(sweep)
     assert "on math do not all have the same problems" in line
     assert "a has 5 (11111111), e has 6 (33333333)" in line
+
+
+def test_searches_that_differ_in_m_or_rank_are_rows_and_arms_of_their_own():
+    problems = [f"a-{at}" for at in range(6)]
+    searches = [BestOfN(n=4).id, Greedy().id]
+    searches += [Dvts(n=8, m=m).id for m in (2, 4, 8)]
+    searches += [BeamSearch(n=8, rank=rank).id for rank in ("last", "min")]
+    outcomes = [
+        outcome(problem, search, search.n, right=at % 2 == 0)
+        for at, problem in enumerate(problems)
+        for search in searches
+    ]
+    found = Study("small", "prm", "a", 0, outcomes, SIZES, {})
+    arms = {(arm.search.label, arm.n) for arm in found.evidence().values}
+    labels = {"dvts m=2", "dvts", "dvts m=8", "beam_search", "beam_search rank=min"}
+    assert {(label, 8) for label in labels} <= arms
+    rows = [line.split("|")[1].strip() for line in report([found]).splitlines() if "|" in line]
+    assert labels <= set(rows)
+    routes = {arm.search.label for arm in found.evidence().arms(8)}
+    assert "beam_search rank=min" not in routes, "no strategy can name it"

@@ -13,9 +13,10 @@ from tts_ray.analysis.report import accuracy_table
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.flops import ModelSize, Sizes
 from tts_ray.results.schema import LATER, SCHEMA, to_record, to_row
+from tts_ray.search.best_of_n import Majority
 from tts_ray.types import NO_USAGE, Candidate, Finish, Grade, Path, Problem, Record, Step, Ungraded
 
-SEARCH = "majority(n=2)"
+SEARCH = Majority(n=2).id
 SIZES = Sizes(ModelSize(1e9))
 RIGHT = Grade("1", 0, True)
 

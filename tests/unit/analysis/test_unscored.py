@@ -13,9 +13,10 @@ from tts_ray.analysis.live import metrics, problems_table, searches_table
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.report import accuracy_table
 from tts_ray.runtime.run import warn_of_unscored
+from tts_ray.search.best_of_n import BestOfN
 from tts_ray.types import NO_USAGE, Candidate, Finish, Grade, Path, Problem, Record, Step
 
-SEARCH = "best_of_n(n=4)"
+SEARCH = BestOfN(n=4).id
 FITS, BEYOND, PARTLY, NOT_ASKED = (0.5, 0.9), (math.nan, math.nan), (0.5, math.nan), ()
 ANSWER, NO_ANSWER = Grade("1", 0, True), Grade()
 

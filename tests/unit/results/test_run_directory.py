@@ -16,6 +16,7 @@ from tts_ray.errors import StoreError
 from tts_ray.results.description import describe
 from tts_ray.results.run_directory import RunDirectory, parts, read
 from tts_ray.results.schema import to_record
+from tts_ray.search.best_of_n import BestOfN
 from tts_ray.types import (
     UNSCORED,
     Candidate,
@@ -24,6 +25,7 @@ from tts_ray.types import (
     Path,
     Problem,
     Record,
+    SearchId,
     Step,
     Usage,
 )
@@ -36,7 +38,7 @@ def record_of(number, error=None):
     path = Path((step,), (0.25,), (0,))
     return Record(
         Problem.of(f"question {number}", "1", 3),
-        "best_of_n(n=2)",
+        BestOfN(n=2).id,
         0,
         (Candidate(path, True, Grade("1", 0, True)), Candidate(path, False, Grade())),
         Usage(10, 4, 2, 1),
@@ -78,7 +80,7 @@ def test_an_unscored_step_stays_unscored(folder):
     step = Step("", (), Finish.LENGTH, 0.0)
     path = Path((step,), (UNSCORED,), (0,))
     candidates = (Candidate(path, False, Grade()),)
-    record = Record(Problem.of("q", "1"), "s(n=1)", 0, candidates, Usage(), Usage(), 0, 0.0)
+    record = Record(Problem.of("q", "1"), SearchId("s", 1), 0, candidates, Usage(), Usage(), 0, 0.0)
     write(folder, [record])
     (row,) = read(folder).to_pylist()
     assert math.isnan(to_record(row).candidates[0].path.scores[0])

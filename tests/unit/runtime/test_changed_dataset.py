@@ -24,7 +24,7 @@ def do_all(cell):
             grade = Grade(trial.problem.answer, 0, True)
             record = Record(
                 trial.problem,
-                trial.search.key,
+                trial.search.id,
                 0,
                 (Candidate(path, True, grade),),
                 *(Usage(generated_tokens=1), Usage()),

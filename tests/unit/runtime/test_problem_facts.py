@@ -19,6 +19,7 @@ from tts_ray.results.folder import folder_at
 from tts_ray.results.tracking import run_id, tracker_of
 from tts_ray.runtime.cell import grade, warn_of_rows
 from tts_ray.runtime.doctor import check_dataset
+from tts_ray.search.best_of_n import Majority
 from tts_ray.types import Candidate, Finish, Path, Problem, Record, Step, Usage
 
 CONFIGS = File(__file__).parents[3] / "configs"
@@ -143,7 +144,7 @@ def test_any_accepted_answer_is_right():
     problem = Problem.of("What is one half?", "0.5", also=("1/2", "half"))
     steps = [Step(f"So \\boxed{{{x}}}.", (1,), Finish.EOS, 0.0) for x in ("half", "1/2", "2")]
     candidates = tuple(Candidate(Path((step,), (), (at,)), True) for at, step in enumerate(steps))
-    record = Record(problem, "majority(n=3)", 0, candidates, Usage(), Usage(), 0, 0.1)
+    record = Record(problem, Majority(n=3).id, 0, candidates, Usage(), Usage(), 0, 0.1)
 
     async def graded(record):
         async with Grader(1, 5.0) as grader:

@@ -14,6 +14,7 @@ from tts_ray.results.folder import folder_at
 from tts_ray.results.grade_file import grade_files
 from tts_ray.results.run_directory import parts, records
 from tts_ray.runtime.regrade import regrade
+from tts_ray.search.best_of_n import Majority
 from tts_ray.types import Candidate, Finish, Grade, Path, Problem, Record, Step, Ungraded, Usage
 
 HALF = Problem.of("What is one half?", "\\frac{1}{2}")
@@ -33,7 +34,7 @@ def record(problem, *answers):
     for at, (answer, grade) in enumerate(answers):
         step = Step(f"So \\boxed{{{answer}}}.", (1,), Finish.EOS, 0.0)
         candidates.append(Candidate(Path((step,), (0.5,), (at,)), True, grade))
-    return Record(problem, "majority(n=2)", 0, tuple(candidates), Usage(), Usage(), 0, 0.1)
+    return Record(problem, Majority(n=2).id, 0, tuple(candidates), Usage(), Usage(), 0, 0.1)
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_what_was_given_up_is_tried_again_and_counts_from_then_on(run):
     before = [run.read(part) for part in parts(run)]
     found = regrade(run, everything=False, workers=1, seconds=5.0)
     assert (found.searches, found.changed, found.ungraded) == (1, 1, 0)
-    assert found.accuracies[0] == ("majority(n=2)", "majority", 0.5, 1.0)
+    assert found.accuracies[0] == (Majority(n=2).id, "majority", 0.5, 1.0)
     assert [outcome.right("majority") for outcome in stored_outcomes(run)] == [True, True]
     assert [r.candidates[0].grade.ungraded for r in records(run)] == [None, None]
     assert [run.read(part) for part in parts(run)] == before
@@ -82,7 +83,7 @@ def test_the_job_says_what_changed_and_exits_with_one_while_something_is_ungrade
     assert enter("regrade", [str(run), "--ungraded"]) == 0
     said = capsys.readouterr().out
     assert "1 searches graded again" in said
-    assert "majority(n=2) majority: 50.0% -> 100.0%" in said
+    assert "majority n=2 majority: 50.0% -> 100.0%" in said
 
 
 def test_grades_of_an_earlier_attempt_at_a_search_are_passed_over(run):

@@ -122,4 +122,4 @@ def test_the_authors_rules_are_a_strategy_of_each_policy(policy, dataset, first)
     (search,) = searches(config)
     assert search.strategy.at(16)[0] == first
     assert search.strategy.at(16)[-1].below == math.inf
-    assert str(search.strategy) in search.key
+    assert dict(search.id.settings)["strategy"] == str(search.strategy)
