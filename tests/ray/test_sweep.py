@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,36 @@ def test_a_pool_scored_again_is_what_the_search_would_have_left(finished, name):
         }
 
     assert facts(again) == facts(pool)
+
+
+def test_scoring_again_stops_when_asked_and_goes_on(finished, tmp_path):
+    _, run = finished
+    source = next(run.glob("*best_of_n-n8--*"))
+    again = tmp_path / "again"
+    words = ("jobs/rescore.py", source, "prm=scripted", "prm.cpus=0.25", f"run={again}")
+    slow = (*words, "prm.extra={seconds: 5}", "cluster.grace_s=0")
+    with subprocess.Popen(
+        [sys.executable, *map(str, slow)],
+        cwd=ROOT,
+        env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as job:
+        # The engines are up and searches in flight once a first one is stored.
+        ends = time.monotonic() + PATIENCE_S
+        while not (again.is_dir() and parts(folder_at(again))) and time.monotonic() < ends:
+            assert job.poll() is None, job.stdout.read()
+            time.sleep(0.05)
+        job.send_signal(signal.SIGTERM)
+        said, _ = job.communicate(timeout=PATIENCE_S)
+    assert job.returncode == 4, said
+    stored = [record.problem.id for record in records(folder_at(again))]
+    assert 0 < len(stored) == len(set(stored)) <= 10
+    done = command(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    stored = [record.problem.id for record in records(folder_at(again))]
+    assert len(stored) == len(set(stored)) == 10
 
 
 def test_a_guided_search_cannot_be_scored_again(finished):

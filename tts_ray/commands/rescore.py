@@ -1,6 +1,9 @@
 """Score a stored best-of-N or majority pool with another PRM, without sampling again.
 
-python jobs/rescore.py runs/pool prm=skywork-prm-7b run=runs/pool-skywork
+    python jobs/rescore.py runs/pool prm=skywork-prm-7b run=runs/pool-skywork
+
+Exit codes: 0 all problems are scored; 1 some are not; 4 interrupted by SIGTERM or Ctrl-C. The same
+command goes on.
 """
 
 import argparse

@@ -23,6 +23,7 @@ from tts_ray.results.folder import Folder
 from tts_ray.results.run_directory import records
 from tts_ray.runtime.cell import Cell, warn_of_rows
 from tts_ray.runtime.fleets import fleets
+from tts_ray.runtime.interrupt import Interrupt
 from tts_ray.runtime.log import job_log
 from tts_ray.runtime.placement import cards
 from tts_ray.runtime.plan import plan
@@ -82,19 +83,24 @@ def rescore(source: Folder, config: RunConfig, console: Console) -> int:
 
 
 async def score_all(source: Folder, cell: Cell, console: Console) -> None:
-    """Load the PRM and send every owed record through it, to grading and to disk."""
+    """Load the PRM and send every owed record through it, to grading and to disk.
+
+    Raises:
+        Interrupted: SIGTERM or Ctrl-C asked the job to stop.
+    """
     config = cell.config
     connect(config.cluster.address)
     made = fleets(config, plan(config, cards(config.cluster.gpu_gib)))
     owed = {trial.problem.id: trial for trial in cell.trials}
-    async with (
-        Session(**config.cluster.session) as session,
-        Grader(**asdict(config.grading)) as grader,
-    ):
-        await session.use({"prm": made["prm"]})
-        assert session.rewards is not None
-        room = asyncio.Semaphore(AT_ONCE * made["prm"].replicas)
-        with RunProgress([cell.board], console) as progress:
+    with Interrupt(config.cluster.grace_s, console) as interrupt:
+        async with (
+            Session(**config.cluster.session) as session,
+            Grader(**asdict(config.grading)) as grader,
+        ):
+            await session.use({"prm": made["prm"]})
+            assert session.rewards is not None
+            room = asyncio.Semaphore(AT_ONCE * made["prm"].replicas)
+            progress = RunProgress([cell.board], console)
 
             async def run(record: Record, trial: Trial) -> None:
                 try:
@@ -105,10 +111,13 @@ async def score_all(source: Folder, cell: Cell, console: Console) -> None:
                 progress.show(cell.board, trial.search.id)
 
             try:
-                async with asyncio.TaskGroup() as group:
-                    for record in owed_of(source, owed):
-                        await room.acquire()
-                        group.create_task(run(record, owed[record.problem.id]))
+                with interrupt.graceful(), progress:
+                    async with asyncio.TaskGroup() as group:
+                        for record in owed_of(source, owed):
+                            await room.acquire()
+                            if interrupt.asked:
+                                break
+                            group.create_task(run(record, owed[record.problem.id]))
             except ExceptionGroup as failures:
                 raise failures.exceptions[0] from None
 
