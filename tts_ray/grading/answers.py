@@ -4,6 +4,7 @@ Invariant: an answer is a non-empty string or None. An empty box, an unclosed bo
 that never ended (`<think>` without `</think>`) are no answer, so they can never win a vote.
 """
 
+import html
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -45,12 +46,18 @@ _DISPLAY = re.compile(r"\\\[.+?\\\]|\$\$.+?\$\$", re.DOTALL)
 _MATH_END = re.compile(r"(?<!\\)\$|\n|\\[)\]]")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _DELIMITER = re.compile(r"(?<!\\)\$|(?<!\\)\\[()\[\]]")
-_WRAPPED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
+_WRAPPED = (
+    *(("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")),
+    *(("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"), ('"', '"')),
+)
 
 _THIN_SPACE = re.compile(r"(?<!\\)\\[,;:> ]|~")
 _DIGIT_GROUP = re.compile(r"(?<=\d)(?:\\,|\\ |\s?\{\s*,\s*\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
 _ESCAPED_TWICE = re.compile(r"\\\\(?=[A-Za-z])")
-_SIZED = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])")
+_SIZED = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\(?:text)?color\s*\{[^{}]*\}")
+_ENTITY = re.compile(r"&(?:lt|gt|le|ge|ne|amp|nbsp|times|minus|deg|pi|infin|radic|#\d{1,6});")
+_WIDE = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3001: ",", 0x305: None}
+"""Full-width characters and the East Asian comma as ASCII, and no line above a character."""
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _AROUND_OPERATOR = re.compile(r"\s*([-+*/=<>;:^_(){}\[\]|]|,(?!\s*\d)|(?<!\d),)\s*")
 _BETWEEN_NUMBERS = re.compile(r"(?<=\d)\s*,(\s?)\s*(?=\d)")
@@ -78,7 +85,8 @@ def canonical_form(answer: str) -> str:
     Only spacing, sizes and digit grouping go; nothing is evaluated. The spaces behind commas stay
     where they matter: `1,100` is a number, and `1, 100` are two.
     """
-    form = _unwrap(answer)
+    form = _ENTITY.sub(lambda found: html.unescape(found[0]), answer.translate(_WIDE))
+    form = _unwrap(form)
     if "\\begin" not in form:
         # \\\\frac, as a text that was escaped for JSON has it.
         form = _ESCAPED_TWICE.sub(r"\\", form)

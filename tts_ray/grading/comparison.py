@@ -5,6 +5,7 @@ always say why. What does not read as mathematics is compared as a text.
 """
 
 import functools
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -55,7 +56,7 @@ def compare(reference: str, answer: str) -> Rule:
     try:
         found = same(left.reading, right.reading)
     except RecursionError:
-        return Rule.UNREAD
+        found = None
     if found is not None:
         return found
     unread = any(isinstance(each.reading, Text) for each in (left, right))
@@ -72,6 +73,10 @@ def same(left: Reading, right: Reading) -> Rule | None:
         found = same_series(left, right)
         if found is not None or left.brackets == right.brackets:
             return found
+        # [0, oo] is [0, oo), and {3} is [3, 3].
+        one, two = region_of(left), region_of(right)
+        is_it = one and two and one.pieces and same_region(one, two)
+        return Rule.REGION if is_it else None
     if isinstance(left, Region) or isinstance(right, Region) or is_union(left) or is_union(right):
         one, two = region_of(left), region_of(right)
         return Rule.REGION if one and two and same_region(one, two) else None
@@ -146,6 +151,8 @@ def same_series(left: Series, right: Series) -> Rule | None:
     ones, and a list without brackets may stand for any."""
     one, two = (each.brackets.replace("⟨⟩", "()") for each in (left, right))
     if not left.is_ordered and not right.is_ordered:
+        if "∪" in (one, two) and one != two:
+            return None
         return Rule.ANY_ORDER if matched(distinct(left), distinct(right)) else None
     free = "" in (one, two) and "{}" not in (one, two) and "∪" not in (one, two)
     ends = free and {one, two} & {"(]", "[)"}
@@ -194,14 +201,28 @@ def matched(left: tuple[Reading, ...], right: tuple[Reading, ...]) -> bool:
 def same_relation(left: Reading, right: Reading) -> Rule | None:
     """Two relations, or a value and an equation that names it."""
     if isinstance(left, Relation) and isinstance(right, Relation):
-        if left.names and right.names and left.sides[0] == right.sides[0]:
+        if left.names and right.names and same_name(left.sides[0], right.sides[0]):
             return same(left.sides[1], right.sides[1])
         return same_up_to_a_factor(left, right)
     relation, other = (left, right) if isinstance(left, Relation) else (right, left)
     assert isinstance(relation, Relation)
     if relation.names:
+        if (
+            isinstance(other, Region)
+            and other.variable
+            and Text(other.variable) != relation.sides[0]
+        ):
+            return None
         return Rule.NAMED if same(relation.sides[1], other) else None
     return None
+
+
+def same_name(left: Reading, right: Reading) -> bool:
+    """Whether two names are one; y is also f(x)."""
+    if left == right:
+        return True
+    texts = {each.text for each in (left, right) if isinstance(each, Text)}
+    return "y" in texts and any(re.fullmatch(r"[a-zA-Z]\(x\)", text) for text in texts)
 
 
 def same_up_to_a_factor(left: Relation, right: Relation) -> Rule | None:
@@ -251,6 +272,8 @@ def name_node(name: str) -> Node | None:
 def same_based(left: Based, right: Reading) -> Rule | None:
     if isinstance(right, Based):
         return Rule.BASE if (left.digits, left.base) == (right.digits, right.base) else None
+    if isinstance(right, Text):
+        return Rule.BASE if right.text.replace(" ", "").upper() == left.digits else None
     if isinstance(right, Quantity) and not right.unit and right.value.op == "number":
         is_it = left.digits.isdecimal() and int(left.digits) == right.value.value
         return Rule.BASE if is_it else None

@@ -11,7 +11,8 @@ class Node:
 
     number     `value`, and `decimals`, its decimal places if it was written with a point
     symbol     `name`; constant  `name` is pi, e, i or oo
-    + * neg / ^ ! sqrt (of, index), binom, functions by name, log (of, base), degree
+    + * neg / ^ ! sqrt (of, index), binom, functions by name, log (of, base), degree,
+    apply (a function that is a symbol, its argument)
     matrix     `name` is "ROWSxCOLUMNS", `args` its entries by rows
     """
 

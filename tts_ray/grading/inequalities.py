@@ -9,7 +9,7 @@ from tts_ray.grading.expression import Node, symbols
 from tts_ray.grading.latex import Kind, NotMathError, Token
 from tts_ray.grading.parser import read_expression
 from tts_ray.grading.readings import Quantity, Reading, Series
-from tts_ray.grading.regions import Piece, Region, end_of, region
+from tts_ray.grading.regions import Piece, Region, common, end_of, region
 from tts_ray.grading.value import DIGITS, is_real, value_or_none
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
@@ -56,7 +56,7 @@ def limits(sides: list[list[Token]], signs: list[str]) -> Region | None:
         return None
     at = [i for i, side in enumerate(sides) if is_name(side)]
     if len(sides) == 2 and not at:
-        return _half_line([read_expression(side) for side in sides], signs[0])
+        return _solved([read_expression(side) for side in sides], signs[0])
     if len(at) != 1 or len(sides) > 3 or (len(sides) == 3 and at != [1]):
         return None
     name = sides[at[0]]
@@ -84,8 +84,18 @@ def limits(sides: list[list[Token]], signs: list[str]) -> Region | None:
     return region(pieces, plain_name(name))
 
 
-def _half_line(sides: list[Node], sign: str) -> Region | None:
-    """The solutions of an inequality that is linear in its one symbol; None if it is not."""
+def _solved(sides: list[Node], sign: str) -> Region | None:
+    """The solutions of an inequality that is linear in its one symbol, or of one between the
+    absolute value of that and a number; None if it is another."""
+    for inner, limit, direction in ((*sides, sign), (*sides[::-1], FLIPPED[sign])):
+        if inner.op == "abs" and not symbols(limit):
+            above = _solved([inner.args[0], limit], direction)
+            below = _solved([inner.args[0], Node("neg", (limit,))], FLIPPED[direction])
+            if above is None or below is None:
+                return None
+            if direction.startswith("<"):
+                return common(above, below)
+            return region((*above.pieces, *below.pieces), above.variable)
     difference = Node("+", (sides[0], Node("neg", (sides[1],))))
     names = symbols(difference)
     if len(names) != 1:
@@ -97,7 +107,7 @@ def _half_line(sides: list[Node], sign: str) -> Region | None:
             return None
         at_0, at_1, at_2 = map(mpmath.re, found)
         slope = at_1 - at_0
-        if abs(at_2 - at_1 - slope) > abs(slope) * mpmath.mpf(10) ** -30:
+        if not slope or abs(at_2 - at_1 - slope) > abs(slope) * mpmath.mpf(10) ** -30:
             return None
         end = -at_0 / slope
     above = (slope > 0) == sign.startswith(">")
@@ -112,14 +122,6 @@ def region_of(found: Reading) -> Region | None:
         return found
     if not isinstance(found, Series):
         return None
-    if found.brackets == "" and all(isinstance(item, Region) for item in found.items):
-        regions = [item for item in found.items if isinstance(item, Region)]
-        variables = {item.variable for item in regions}
-        if len(variables) != 1:
-            return None
-        apart = region((p for item in regions for p in item.pieces), variables.pop())
-        # Those that overlap are meant to hold at once, if anything is meant.
-        return apart if len(apart.pieces) == sum(len(r.pieces) for r in regions) else None
     try:
         ends = [end_of(i.value) for i in found.items if isinstance(i, Quantity) and not i.unit]
     except NotMathError:

@@ -55,9 +55,9 @@ memory."""
 SIGNS = {
     **dict.fromkeys(("\\le", "\\leq", "\\leqslant", "≤", "=<"), "<="),
     **dict.fromkeys(("\\ge", "\\geq", "\\geqslant", "≥"), ">="),
-    **dict.fromkeys(("\\ne", "\\neq", "≠", "\\not=", "/="), "!="),
-    **dict.fromkeys(("\\lt", "&lt;"), "<"),
-    **dict.fromkeys(("\\gt", "&gt;"), ">"),
+    **dict.fromkeys(("\\ne", "\\neq", "≠", "/="), "!="),
+    "\\lt": "<",
+    "\\gt": ">",
     **dict.fromkeys(("\\times", "\\cdot", "\\ast", "×", "·", "⋅", "∗", "∙"), "*"),
     **dict.fromkeys(("\\div", "÷", "⁄", "\\slash"), "/"),
     **dict.fromkeys(("−", "‐", "‑"), "-"),
@@ -84,7 +84,8 @@ SIGNS = {
     **dict.fromkeys(("¥", "\\yen"), "¥"),
     **dict.fromkeys(("₹", "\\rupee"), "₹"),
     **dict.fromkeys(("**",), "^"),
-    **dict.fromkeys(("\\land", "\\wedge", "∧", "\\lor", "\\vee", "∨"), ";"),
+    **dict.fromkeys(("\\land", "\\wedge"), "∧"),
+    **dict.fromkeys(("\\lor", "\\vee"), "∨"),
     **dict.fromkeys(("\\prime", "′", "’"), "'"),
 }
 COMMANDS = {
@@ -149,12 +150,12 @@ WORDS = {
 }
 FONTS = {
     *("\\mathrm", "\\mathbf", "\\mathit", "\\mathsf", "\\mathtt", "\\operatorname", "\\bm"),
-    *("\\boldsymbol", "\\pmb", "\\mathnormal"),
+    *("\\boldsymbol", "\\pmb", "\\mathnormal", "\\underline"),
 }
 FUNCTIONS = {
     *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot"),
     *("arcsec", "arccsc", "sinh", "cosh", "tanh", "coth", "arsinh", "arcosh", "artanh"),
-    *("arcsinh", "arccosh", "arctanh", "log", "ln", "exp", "max", "min", "gcd", "lcm"),
+    *("arcsinh", "arccosh", "arctanh", "log", "ln", "exp", "cis", "max", "min", "gcd", "lcm"),
 }
 """Functions by name, with or without a backslash."""
 NAMES = FUNCTIONS | {"sqrt", "cbrt", "abs", "pi", "infinity", "infty", "inf", "oo", "floor", "ceil"}
@@ -171,14 +172,20 @@ _VULGAR = {
     )
 }
 _DASH = re.compile(r"(^|[^\w\s)\]}])\s*–")
-_TIMES = re.compile(r"(?<=\d) ?[xX](?= ?10\s*\^)")
-_DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
+_DEGREE = re.compile(
+    r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|(?<=\d)\^(?:o(?![A-Za-z])|\{\s*o\s*\})"
+)
+_PRIME = re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))")
+_NOT_EQUAL = re.compile(r"\\not\s*=")
+_ROW_GAP = re.compile(r"(?<=\\\\)\s*\[-?[\d.]+\s*[a-z]{2}\]")
+_TIMES_TEN = re.compile(r"(?<=\d)\s*(?:[xX]|\\text\{\s*[xX]\s*\})\s*(?=10\s*\^)")
 _TOKEN = re.compile(
     r"(?P<blank>\s+)"
-    r"|(?P<repeating>\d*\.\d*?\\(?:overline|bar|dot)\s*\{\d+\}|\d+\.\d*\(\d+\)"
+    r"|(?P<repeating>\d*\.\d*?\\dot\s*(?:\d|\{\d\})\d*\\dot\s*(?:\d|\{\d\})"
+    r"|\d*\.\d*?\\(?:overline|bar|dot)\s*\{\d+\}|\d+\.\d*\(\d+\)"
     r"|\d*\.\d*?(?P<period>\d{1,6}?)(?P=period){2,}\s*(?:\.\.\.|…|\\[lc]?dots(?![A-Za-z])))"
     r"|(?P<number>(?:(?P<grouped>(?<![\d,.])[1-9]\d{0,2}(?:,\d{3})+(?!,?\d))"
-    r"|[1-9]\d{0,2}(?: \d{3})+(?! ?[\d/])|\d+)(?:\.\d+|\.(?![.\d]))?|\.\d+)"
+    r"|[1-9]\d{0,2}(?: \d{3})+(?! ?[\d/])|\d+)(?:\.\d+|\.(?=\s*(?:$|[,;)\]}&]|\\\\)))?|\.\d+)"
     r"(?P<exponent>[eE][+-]?\d+(?![A-Za-z\d.]))?"
     r"|(?P<command>\\(?:[A-Za-z]+|.))"
     r"|(?P<letters>[^\W\d_ℝℤℕℚℂα-ωΓΔΘΛΞΠΣΦΨΩªºⁿ]+)"
@@ -200,9 +207,9 @@ def tokens(form: str) -> list[Token]:
     form = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", form)
     # A dash before a number is its sign; between two it is a range.
     form = _DASH.sub(r"\1-", form)
-    form = _TIMES.sub(r"\\times ", form)
     form = _LOWERED.sub(lambda found: f"_{{{found[0].translate(_SUBSCRIPTS)}}}", form)
-    return _lex(_DEGREE.sub("°", form), upright=False)
+    form = _PRIME.sub("'", _DEGREE.sub("°", _NOT_EQUAL.sub("≠", form)))
+    return _lex(_TIMES_TEN.sub("×", _ROW_GAP.sub("", form)), upright=False)
 
 
 def _lex(form: str, *, upright: bool) -> list[Token]:
@@ -258,7 +265,7 @@ def _lex(form: str, *, upright: bool) -> list[Token]:
 def _worded(content: str, *, is_text: bool, space: bool) -> list[Token]:
     """The tokens inside of \\text{}, \\mathrm{} and the like."""
     name = content.strip()
-    if name in FUNCTIONS:
+    if name in FUNCTIONS and name != "min":
         return [Token(Kind.COMMAND, f"\\{name}", space)]
     found = _lex(content, upright=True)
     if not is_text and all(len(token.text) == 1 for token in found):
@@ -297,6 +304,10 @@ def _number(text: str, *, space: bool) -> Token:
 
 def _repeating(text: str, *, space: bool) -> Token:
     r"""0.1\overline{6}, 0.1(6), and 0.1666... with its digits three times at least."""
+    if text.count("\\dot") == 2:
+        # The first and the last digit of the period are marked.
+        head, first, last = re.split(r"\\dot\s*", re.sub(r"[{}]", "", text))
+        text = f"{head}({first}{last})"
     marked = re.fullmatch(r"(\d*)\.(\d*?)(?:\\[a-z]+\s*\{|\()(\d+)[})]", text)
     dotted = re.match(r"(\d*)\.(\d*?)(\d{1,6}?)\3{2,}(?!\d)", text)
     found = marked or dotted

@@ -12,8 +12,10 @@ from tts_ray.grading.expression import CONSTANTS, Node, constant, number, symbol
 from tts_ray.grading.latex import FUNCTIONS, NAMES, Kind, NotMathError, Token
 
 MATRICES = {"pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array", "psmallmatrix"}
-MARKS = {"\\vec", "\\hat", "\\overline", "\\bar", "\\widehat", "\\tilde", "\\dot", "\\underline"}
+MARKS = {"\\vec", "\\hat", "\\overline", "\\bar", "\\widehat", "\\tilde", "\\dot"}
 """Commands that make another symbol of a symbol."""
+UNIT_VECTORS = {"i", "j", "k"}
+"""Letters that stand for the same in bold, under a hat and under an arrow."""
 CLOSING = {"(": (")",), "[": ("]",), "{": ("}",)}
 ARC = {"sin", "cos", "tan", "cot", "sec", "csc"}
 """Functions whose power of -1 is the inverse function."""
@@ -21,9 +23,12 @@ SYMBOLS = {
     *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
     *("lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi"),
     *("omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"),
-    *("ell", "hbar", "angle", "triangle"),
+    *("ell", "hbar", "angle", "triangle", "top"),
 }
 """Commands that are symbols like a letter."""
+
+
+TRANSPOSE = {symbol("T"), symbol("\\top")}
 
 
 def read_expression(tokens: Sequence[Token]) -> Node:
@@ -161,7 +166,9 @@ class _Parser:
             elif sign == "°":
                 node = Node("degree", (node,)) if self._in_function else node
             else:
-                node = Node("^", (node, self.exponent()))
+                exponent = self.exponent()
+                is_transpose = node.op == "matrix" and exponent in TRANSPOSE
+                node = _transposed(node) if is_transpose else Node("^", (node, exponent))
                 if self.next_is("^"):
                     raise NotMathError("an exponent of an exponent without braces")
         return node
@@ -278,6 +285,9 @@ class _Parser:
                 self._stack.append(Token(Kind.LETTERS, token.text[1:]))
             else:
                 name += f"_{token.text}"
+        if node.name == "f" and self.next_is("("):
+            # f(x+1) is no product, whatever f is.
+            return Node("apply", (symbol(name), self.group("(")))
         return node if name == node.name else symbol(name)
 
     def command(self) -> Node:
@@ -305,7 +315,10 @@ class _Parser:
         if name == "\\begin":
             return self.matrix()
         if name in MARKS:
-            return self.named(symbol(name + _flat(self.argument())))
+            marked = _flat(self.argument())
+            if name in ("\\hat", "\\vec") and marked in UNIT_VECTORS:
+                return CONSTANTS.get(marked, symbol(marked))
+            return self.named(symbol(name + marked))
         if name.startswith("\\mathbb"):
             raise NotMathError("a set of numbers")
         plain = name.removeprefix("\\")
@@ -387,24 +400,29 @@ class _Parser:
         if name == "array" and self.next_is("{"):
             while not self.take().is_sign("}"):
                 pass
-        rows: list[list[Node]] = [[]]
+        rows: list[list[Node]] = []
         while not self.next_command("\\end"):
             if self.next_command("\\\\"):
                 self.take()
-                rows.append([])
-            elif self.next_is("&"):
-                self.take()
             else:
-                rows[-1].append(self.sum())
+                rows.append(self.row())
         self.take()
         if self.environment() != name:
             raise NotMathError(f"{name} that is not closed")
-        if not rows[-1]:
-            rows.pop()
-        if not rows or not rows[0] or len({len(row) for row in rows}) != 1:
+        if len({len(row) for row in rows}) != 1:
             raise NotMathError("rows of different lengths")
         entries = tuple(entry for row in rows for entry in row)
         return Node("matrix", entries, name=f"{len(rows)}x{len(rows[0])}")
+
+    def row(self) -> list[Node]:
+        """Entries up to the end of a row of a matrix."""
+        entries = [self.sum()]
+        while self.next_is("&"):
+            self.take()
+            entries.append(self.sum())
+        if not (self.next_command("\\\\") or self.next_command("\\end")):
+            raise NotMathError("two entries without & between")
+        return entries
 
     def next_command(self, name: str) -> bool:
         token = self.peek()
@@ -435,6 +453,12 @@ def _proper(over: Node, under: Node) -> Node | None:
     if over.value.denominator != 1 or under.value.denominator != 1:
         return None
     return number(over.value / under.value)
+
+
+def _transposed(matrix: Node) -> Node:
+    rows, columns = map(int, matrix.name.split("x"))
+    entries = tuple(matrix.args[r * columns + c] for c in range(columns) for r in range(rows))
+    return Node("matrix", entries, name=f"{columns}x{rows}")
 
 
 def _is_minus_one(node: Node) -> bool:

@@ -8,11 +8,12 @@ from tts_ray.grading.brackets import depths
 from tts_ray.grading.expression import Node, number
 from tts_ray.grading.latex import FUNCTIONS, Kind, NotMathError, Token, tokens
 from tts_ray.grading.parser import read_expression
-from tts_ray.grading.readings import Clock, Quantity, Reading, Text
+from tts_ray.grading.readings import Clock, Quantity, Reading, Series, Text
 from tts_ray.grading.units import (
     ATTACHED,
     CURRENCIES,
     MAGNITUDES,
+    MEASURES,
     NO_UNIT,
     NO_UNIT_WORDS,
     UNITS,
@@ -26,9 +27,11 @@ HALVES |= {"noon": "pm", "midnight": "am"}
 _WORDS = re.compile(r"no|(?=.{3})(?:an? |the )?[^\W\d_]+(?:(?<=..)[ '-]+\w+)*", re.IGNORECASE)
 """Words whose case does not matter: `MN` is not `mn`, but `Odd` is `odd`."""
 _UNIT_TAIL = re.compile(
-    r"(?:[^\W\d_]{2,}\.?|[a-zA-Z]\.[a-zA-Z]\.?|[%°¢][CF]?|[CFmsghLlN$€£¥₹])"
-    r"(?:\^\{?-?\d\}?|[. /*%°-]|[^\W\d_])*"
+    r"(?:[^\W\d_]{2,}\.?|[a-zA-Z]\.[a-zA-Z]\.?|[%°¢][CF]?|[CFmsghLlN$€£¥₹]|[^\W\d_a-zA-Z])"
+    r"(?:\s?\^\{?-?\d\}?|[. /*%°]|(?<=[a-z])-(?=[a-z]{2})|[^\W\d_])*"
 )
+_WORD = re.compile(r"[^\W\d_]{4,}|[A-Z]{2,}|[A-Z][a-z]{2}|no|yes|odd|one|two|six|ten|red")
+"""Letters without a font that are a word, and no product of symbols."""
 LONGEST_UNIT = 40
 """Characters of what may be a unit; beyond, words behind a number are a sentence."""
 
@@ -46,8 +49,9 @@ def plain_text(form: str) -> str:
             kept[-2:] = kept[-1:]
         else:
             kept.append(word)
+    while kept and kept[-1] in (".", ",", ";", ":"):
+        kept.pop()
     text = "".join(f" {word}" if word[:1].isalnum() else word for word in kept).strip()
-    text = text.rstrip(" .,;:")
     if not _WORDS.fullmatch(text):
         return text
     return re.sub(r"^(?:an?|the) (?=..)", "", text.casefold())
@@ -63,19 +67,24 @@ def read_words(found: Sequence[Token]) -> Text | None:
         if token.is_sign("-") and not hyphen:
             return None
     words = [token for token in found if token.kind is Kind.LETTERS]
-    if not words or (len(words) == 1 and len(words[0].text) == 1):
+    if all(len(word.text) == 1 for word in words):
         return None
     if len(words) == 1:
         (word,) = words
-        is_word = word.upright or len(word.text) > 3 or word.text.isupper()
+        is_word = word.upright or _WORD.fullmatch(word.text)
         if not is_word or (word.text in NO_UNIT and not word.upright):
             return None
+    elif len(words[0].text) == 1 and not words[0].upright and words[1].upright:
+        # A symbol and its unit.
+        return None
     return Text(plain_text("".join((" " if t.space else "") + t.text for t in found)))
 
 
 def read_quantity(found: Sequence[Token]) -> Reading:
     """An expression with a currency sign before it, or a unit behind it."""
     unit = ""
+    if len(found) > 1 and found[0].text == "US" and found[1].is_sign("$"):
+        found = found[1:]
     if found[0].is_sign(*CURRENCIES):
         unit, found = found[0].text, found[1:]
     elif len(found) > 1 and found[0].is_sign("-") and found[1].is_sign(*CURRENCIES):
@@ -90,10 +99,31 @@ def read_quantity(found: Sequence[Token]) -> Reading:
             scale = number(MAGNITUDES[words[0]])
             value = Node("*", (read_expression(head), scale))
             return Quantity(value, unit or unit_of(" ".join(words[1:])))
+        if unit and words[0] in ("/", "per"):
+            return Quantity(read_expression(head), unit_of(f"{unit} {tail}"))
         if unit and unit_of(tail) != unit:
             raise NotMathError("two units")
         return Quantity(read_expression(head), unit_of(tail))
     return Quantity(read_expression(found), unit)
+
+
+def read_mixed_units(found: Sequence[Token]) -> Reading | None:
+    """Quantities behind each other, as 2 h 30 min or 30° 15'; None if it is something else."""
+    starts = [
+        at
+        for at, (before, token) in enumerate(pairwise(found), 1)
+        if token.kind is Kind.NUMBER and (before.kind is Kind.LETTERS or before.is_sign("°", "'"))
+    ]
+    if not starts or found[0].kind is not Kind.NUMBER:
+        return None
+    parts = [found[start:end] for start, end in pairwise((0, *starts, len(found)))]
+    marks = ["".join(token.text for token in part[1:]) for part in parts]
+    if marks in (["°", "'"], ["°", "'", "''"]):
+        degrees = sum((part[0].value or 0) / 60**at for at, part in enumerate(parts))
+        return Quantity(number(degrees), "degree")
+    if not all(unit_of(_unit_tail(part)[1]) in MEASURES for part in parts):
+        return None
+    return Series("+", tuple(read_quantity(part) for part in parts))
 
 
 def _unit_tail(found: Sequence[Token]) -> tuple[Sequence[Token], str]:
@@ -125,7 +155,7 @@ def _may_begin_unit(token: Token, before: Token) -> bool:
         return True
     if token.kind is not Kind.LETTERS or before.is_sign("_", "^", "-", "+", "*", "/", "("):
         return False
-    if token.upright:
+    if token.upright or not token.text.isascii():
         return True
     if token.space and before.kind is not Kind.LETTERS:
         if token.text in ("a", "p"):

@@ -4,16 +4,22 @@ The structure is read first (separators, relation signs, brackets, units), then 
 it. An answer of which any part does not read is a text as a whole: no fragment is ever compared.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 
-import mpmath
-
 from tts_ray.grading.brackets import CLOSING, OPENING, depths, match, split
-from tts_ray.grading.expression import symbols
+from tts_ray.grading.expression import Node, constant, number, symbols
 from tts_ray.grading.inequalities import is_name, limits, plain_name, region_of
 from tts_ray.grading.latex import Kind, NotMathError, Token, tokens
-from tts_ray.grading.quantities import HALVES, plain_text, read_clock, read_quantity, read_words
+from tts_ray.grading.quantities import (
+    HALVES,
+    plain_text,
+    read_clock,
+    read_mixed_units,
+    read_quantity,
+    read_words,
+)
 from tts_ray.grading.readings import (
     Based,
     Dots,
@@ -24,18 +30,33 @@ from tts_ray.grading.readings import (
     Series,
     Text,
 )
-from tts_ray.grading.regions import Piece, Region, end_of, region, without
+from tts_ray.grading.regions import EVERYTHING, Piece, Region, common, end_of, region, without
 
-EVERYTHING = Piece(-mpmath.inf, mpmath.inf, has_low=False, has_high=False)
 RELATIONS = ("=", "<", ">", "<=", ">=", "!=", "≈")
 MODES = {"and", "or"}
 NUMERALS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen"),
 )
-REALS = {"all real numbers", "all reals", "all real", "real numbers", "reals"}
+NOTHING = Series("{}", ())
+MEANINGS: dict[str, Reading] = {
+    **dict.fromkeys(
+        ("all real numbers", "all reals", "all real", "real numbers", "reals"),
+        Region((EVERYTHING,)),
+    ),
+    **dict.fromkeys(
+        ("no solution", "no solutions", "no real solution", "no real solutions", "empty set"),
+        NOTHING,
+    ),
+    **{word: Quantity(number(value)) for value, word in enumerate(NUMERALS)},
+    "infinity": Quantity(constant("oo")),
+}
+"""Words that are another spelling of a number or a set."""
 
-_BASED = re.compile(r"\(?([0-9][0-9A-Z]*)\)?_\{?\(?(\d{1,2}|[a-z]{3,8})\)?\}?")
+_BASED = re.compile(
+    r"\(?([0-9][0-9A-Z]*|[A-F][0-9A-F]+)\)?"
+    r"(?:_\{?\(?(\d{1,2}|[a-z]{3,8})\)?\}?|\(?base(\d{1,2}|[a-z]{3,8})\)?)"
+)
 MOST_PLUS_MINUS = 3
 """Signs of plus-minus in one answer: each doubles it."""
 
@@ -57,20 +78,55 @@ def _without_marks(found: list[Token]) -> list[Token]:
         found = found[1:-1]
     if not found:
         raise NotMathError("nothing is left")
+    if found[0].is_sign("]") or found[-1].is_sign("["):
+        return _turned(found)
     return found
+
+
+def _turned(found: list[Token]) -> list[Token]:
+    """Intervals as ]0, 1[ with the brackets (0, 1)."""
+    squares = [at for at, token in enumerate(found) if token.is_sign("[", "]")]
+    turned = list(found)
+    for nth, at in enumerate(squares):
+        if found[at].is_sign("]") and nth % 2 == 0:
+            turned[at] = Token(Kind.SIGN, "(")
+        elif found[at].is_sign("[") and nth % 2 == 1:
+            turned[at] = Token(Kind.SIGN, ")")
+    return turned
 
 
 def read_list(found: list[Token], form: str) -> Reading:
     """Things separated by semicolons, commas and words, or one of them."""
+    logical = split(found, "∧", "∨")
+    if len(logical) > 1:
+        items = [read_relation(part) for part in _separated(logical)]
+        if not all(isinstance(item, Relation | Region) for item in items):
+            raise NotMathError("a logical formula")
+        return _combined(found, items) or _series(items, form)
     outer = _separated(split(found, ";"))
     groups = [_separated(split(part, ",", words=MODES)) for part in outer]
     flat = all(len(group) == 1 for group in groups) or len(groups) == 1
     if flat:
-        items = [item for group in groups for item in group]
-        return _series([each for item in items for each in read_item(item)], form)
+        items = [each for group in groups for item in group for each in read_item(item)]
+        return _combined(found, items) or _series(items, form)
     return Series(
         "", tuple(_series([e for i in g for e in read_item(i)], "") for g in groups), form
     )
+
+
+def _combined(found: Sequence[Token], items: Sequence[Reading]) -> Region | None:
+    """The values of one name that inequalities allow together. Without "or", they all hold, unless
+    that leaves nothing: x < 1, x > 2 are the two parts of a set."""
+    regions = [item for item in items if isinstance(item, Region)]
+    if len(regions) != len(items) or len(items) < 2 or len({r.variable for r in regions}) > 1:
+        return None
+    union = region((p for each in regions for p in each.pieces), regions[0].variable)
+    words = {token.text.lower() for token in found}
+    if words & {"or", "∨"}:
+        if words & {"and", "∧"}:
+            raise NotMathError("and beside or")
+        return union
+    return functools.reduce(common, regions) if functools.reduce(common, regions).pieces else union
 
 
 def _separated(parts: list[list[Token]]) -> list[list[Token]]:
@@ -90,6 +146,8 @@ def read_item(found: Sequence[Token]) -> list[Reading]:
         return [read_relation(found)]
     if sum(token.is_sign("±", "∓") for token in found) > MOST_PLUS_MINUS:
         raise NotMathError("too many signs of plus-minus")
+    if any(token.is_sign("<", ">", "<=", ">=") for token in found):
+        raise NotMathError("an inequality with plus-minus")
     signs = {"+": "-", "-": "+"}
     both: list[Reading] = []
     for plus, minus in signs.items():
@@ -107,8 +165,10 @@ def read_relation(found: Sequence[Token]) -> Reading:
     at_in = split(found, "∈")
     if len(at_in) == 2 and is_name(at_in[0]):
         within = read_relation(at_in[1])
-        variable = "".join(token.text for token in at_in[0])
-        return Region(within.pieces, variable) if isinstance(within, Region) else within
+        variable = plain_name(at_in[0])
+        if isinstance(within, Region):
+            return Region(within.pieces, variable)
+        return Relation((Text(variable), within), ("=",), names=True)
     sides, signs = _without_approximation(*_sides(found))
     if not signs:
         return read_union(sides[0])
@@ -161,6 +221,8 @@ def _all_but(sides: list[list[Token]]) -> Region | None:
 
 def read_union(found: Sequence[Token]) -> Reading:
     """Sets joined by a union sign, a set without another, or one thing."""
+    if len(found) > 1 and found[0].is_command("\\mathbb{R}") and found[1].is_sign("-"):
+        found = [found[0], Token(Kind.SIGN, "∖"), *found[2:]]
     minus = split(found, "∖")
     if len(minus) == 2 and all(minus):
         whole, part = map(region_of, map(read_union, minus))
@@ -189,11 +251,11 @@ def read_thing(found: Sequence[Token]) -> Reading:
     if len(found) == 1 and found[0].is_command("\\mathbb{R}"):
         return Region((EVERYTHING,))
     if len(found) == 1 and found[0].is_command("\\emptyset"):
-        return Series("{}", ())
+        return NOTHING
     text = "".join(token.text for token in found)
     based = _BASED.fullmatch(text)
-    if based and (based[2].isdecimal() or based[2] in NUMERALS):
-        base = int(based[2]) if based[2].isdecimal() else NUMERALS.index(based[2])
+    base = _base(based[2] or based[3]) if based else None
+    if based and base and (base > 10 or based[1].isdecimal()):
         return Based(based[1], base)
     is_bracket = found[0].kind is Kind.SIGN and found[0].text in OPENING
     if is_bracket and match(found, 0) == len(found) - 1:
@@ -202,9 +264,16 @@ def read_thing(found: Sequence[Token]) -> Reading:
     if len(parts) > 1:
         return read_ratio(parts, text)
     words = read_words(found)
-    if words is not None and words.text in REALS:
-        return Region((EVERYTHING,))
-    return words or read_quantity(found)
+    if words is not None:
+        return MEANINGS.get(words.text, words)
+    return read_mixed_units(found) or read_quantity(found)
+
+
+def _base(text: str) -> int | None:
+    """A base in digits or in words; None if it is none."""
+    if text.isdecimal():
+        return int(text)
+    return NUMERALS.index(text) if text in NUMERALS else None
 
 
 def read_brackets(found: Sequence[Token]) -> Reading:
@@ -219,10 +288,7 @@ def read_brackets(found: Sequence[Token]) -> Reading:
     if opening + closing == "{}" and not plain_braces:
         condition = split(inside, "|", ":")
         if len(condition) == 2 and all(condition) and is_name(split(condition[0], "∈")[0]):
-            within = read_list(condition[1], "")
-            if region_of(within) is None:
-                raise NotMathError("a condition that is no inequality")
-            return within
+            return _fulfilling(*condition)
     parts = _separated(split(inside, ",", ";"))
     if len(parts) == 1:
         if opening + closing == "{}" and not plain_braces:
@@ -245,7 +311,30 @@ def read_brackets(found: Sequence[Token]) -> Reading:
         raise NotMathError("brackets that do not pair")
     if pair in ("(]", "[)") and len(items) != 2:
         raise NotMathError("an interval of more than two ends")
-    return Series(pair, items)
+    return _rows(items) or Series(pair, items) if pair == "[]" else Series(pair, items)
+
+
+def _rows(items: tuple[Reading, ...]) -> Quantity | None:
+    """The matrix [[1, 2], [3, 4]]; None if it is none."""
+    rows = [item.items for item in items if isinstance(item, Series) and item.brackets == "[]"]
+    entries = [entry for row in rows for entry in row if isinstance(entry, Quantity)]
+    if len(rows) != len(items) or len({len(row) for row in rows}) != 1:
+        return None
+    if len(entries) != len(rows) * len(rows[0]) or any(entry.unit for entry in entries):
+        return None
+    values = tuple(entry.value for entry in entries)
+    return Quantity(Node("matrix", values, name=f"{len(rows)}x{len(rows[0])}"))
+
+
+def _fulfilling(element: list[Token], condition: list[Token]) -> Region:
+    """The real numbers of a set {x | condition} or {x in R | condition}."""
+    name, *domain = split(element, "∈")
+    within = region_of(read_list(condition, ""))
+    if within is None or within.variable not in ("", plain_name(name)):
+        raise NotMathError("a condition that is no inequality of the element")
+    if domain and not (len(domain) == 1 and read_relation(domain[0]) == Region((EVERYTHING,))):
+        raise NotMathError("a set of other than real numbers")
+    return within
 
 
 def read_ratio(parts: list[list[Token]], text: str) -> Reading:

@@ -50,7 +50,7 @@ class Ratio:
 @dataclass(frozen=True)
 class Series:
     """Several things. `brackets` are those around them: "()", "[)", "⟨⟩", "{}" for a set, "" for a
-    list, "∪" for a union; `text` is how it is written."""
+    list, "∪" for a union, "+" for 2 h 30 min; `text` is how it is written."""
 
     brackets: str
     items: tuple["Reading", ...]

@@ -30,6 +30,10 @@ class Region:
     variable: str = ""
 
 
+EVERYTHING = Piece(-mpmath.inf, mpmath.inf, has_low=False, has_high=False)
+"""The real line."""
+
+
 def end_of(node: Node) -> Any:
     """The real number or infinity that an expression is.
 
@@ -75,17 +79,26 @@ def without(whole: Region, part: Region) -> Region:
     """What is left of a set without another."""
     left = list(whole.pieces)
     for hole in part.pieces:
-        rest = []
-        for piece in left:
-            low, high = max(piece.low, hole.low), min(piece.high, hole.high)
-            if low > high:
-                rest.append(piece)
-                continue
-            below_has = piece.has_high if same(piece.high, high) and high < hole.low else True
-            rest.append(Piece(piece.low, low, piece.has_low, below_has and not hole.has_low))
-            rest.append(Piece(high, piece.high, not hole.has_high, piece.has_high))
-        left = list(region(rest).pieces)
+        below = Piece(-mpmath.inf, hole.low, has_low=False, has_high=not hole.has_low)
+        above = Piece(hole.high, mpmath.inf, has_low=not hole.has_high, has_high=False)
+        left = [overlap(piece, side) for piece in left for side in (below, above)]
     return region(left, whole.variable)
+
+
+def common(left: Region, right: Region) -> Region:
+    """What two sets have in common."""
+    return region((overlap(a, b) for a in left.pieces for b in right.pieces), left.variable)
+
+
+def overlap(left: Piece, right: Piece) -> Piece:
+    """What two pieces have in common; it may be empty."""
+    low, high = max(left.low, right.low), min(left.high, right.high)
+    return Piece(
+        low,
+        high,
+        all(each.has_low for each in (left, right) if same(each.low, low)),
+        all(each.has_high for each in (left, right) if same(each.high, high)),
+    )
 
 
 def same(left: Any, right: Any) -> bool:

@@ -21,7 +21,7 @@ from tts_ray.grading.regions import Piece, Region
 LONG = 10**40
 """Numbers from here on are not written out."""
 SERIES = {
-    **{"": "list", "{}": "set", "∪": "union", "()": "tuple", "[]": "list in brackets"},
+    **{"": "list", "{}": "set", "∪": "union", "+": "sum", "()": "tuple", "[]": "list in brackets"},
     **{"⟨⟩": "vector", "(]": "interval", "[)": "interval"},
 }
 INFIX = {"+": " + ", "*": " * ", "/": "/", "^": "^"}
@@ -66,7 +66,7 @@ def content_of(found: Reading) -> str:
         return " : ".join(map(content_of, found.parts))
     if isinstance(found, Series):
         inside = (" ∪ " if found.brackets == "∪" else ", ").join(map(content_of, found.items))
-        if found.brackets in ("", "∪"):
+        if found.brackets in ("", "∪", "+"):
             return inside
         return f"{found.brackets[0]}{inside}{found.brackets[1]}"
     if isinstance(found, Relation):

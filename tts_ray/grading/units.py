@@ -10,7 +10,7 @@ SAME = {
     "$": "$ dollar dollars usd",
     "€": "€ euro euros eur",
     "£": "£ gbp",
-    "¥": "¥ yen jpy yuan rmb",
+    "¥": "¥ yen jpy yuan rmb 元",
     "₹": "₹ rupee rupees inr rs",
     "cent": "cent cents ¢",
     "mm": "mm millimeter millimeters millimetre millimetres",
@@ -45,6 +45,8 @@ SAME = {
     "°f": "°f fahrenheit",
 }
 UNITS = {spelling: unit for unit, spellings in SAME.items() for spelling in spellings.split()}
+MEASURES = frozenset(SAME)
+"""Units that may follow each other, as in 2 h 30 min."""
 ATTACHED = {
     *("cm", "mm", "km", "kg", "mph", "ft", "ml", "mL", "lbs", "pct", "lb", "mg", "hrs", "mins"),
     *("cents", "deg", "am", "pm", "AM", "PM", "th", "st", "nd", "rd"),
@@ -61,18 +63,21 @@ NO_UNIT_WORDS = {
     *("but", "only", "when", "where", "while", "then"),
 }
 """Words behind a number that make a sentence of it."""
-NO_UNIT = NAMES | NO_UNIT_WORDS
+NO_UNIT = (NAMES - {"min"}) | NO_UNIT_WORDS
 """Words of plain letters behind a number that are no unit."""
 
-_POWER = re.compile(r"\^\{?([-+]?\d+)\}?")
-_WORD = re.compile(r"[^\W\d_]+|[%°$€£¥₹¢]c?")
+_POWER = re.compile(r"\s*\^\{?([-+]?\d+)\}?")
+_MEGA = re.compile(r"\bM(?=(?:W|J|N|V|Hz|Pa|eV)\b)")
+_TEMPERATURE = re.compile(r"(?:°|\bdegrees?)\s*(?:([cf])|(c)elsius|(f)ahrenheit)\b")
 
 
 def unit_of(text: str) -> str:
     """One spelling of a unit: "square inches", "in^2", "inches^{2}" are "in^2"; a unit of several
     words keeps their order, in the singular."""
-    text = _POWER.sub(lambda found: f"^{found[1]}", text.lower().replace(".", ""))
-    text = re.sub(r"\s*\^", "^", re.sub(r"\bper\b", "/", text))
+    text = _MEGA.sub("mega", text).lower().replace(".", "")
+    text = _POWER.sub(lambda found: f"^{found[1]}", re.sub(r"\s*\^", "^", text))
+    text = _TEMPERATURE.sub(lambda found: f"°{found[1] or found[2] or found[3]}", text)
+    text = re.sub(r"\bper\b", "/", text)
     factors = []
     for factor in re.split(r"\s*/\s*", text.strip()):
         words = factor.split()

@@ -6,6 +6,7 @@ tiny nor huge numbers are taken for each other. Expressions with symbols are eva
 points (Schwartz 1980: two polynomials that differ agree at a random point almost never).
 """
 
+import functools
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -28,6 +29,12 @@ ROUNDED = 1e-6
 """Relative distance up to which a decimal stands for a value written without a decimal point."""
 POINTS = 3
 """Points of each kind at which expressions with symbols are compared."""
+SCALES = (3, 3, 3, 30, 30, 1000)
+"""How far from 0 the points of either sign may lie: |x-5| is 5-x near 0."""
+WHOLE_POINTS = 30
+"""Points at which expressions for whole numbers are compared: every other agrees on (-1)^n."""
+MOST_FACTORS = 64
+"""The largest exponent of a matrix."""
 
 
 class NoValueError(Exception):
@@ -42,21 +49,20 @@ Value = Any
 def same_value(left: Node, right: Node) -> bool:
     """Whether two expressions have the same value, at every point of their symbols. Decimals are
     exactly what they say."""
+    if left == right:
+        return True
     names = sorted(symbols(left) | symbols(right))
     if not names:
         exact = exact_value(left), exact_value(right)
         if exact[0] is not None and exact[1] is not None:
             return exact[0] == exact[1]
     points: list[dict[str, Any]] = points_for(left, right, names) if names else [{}]
-    if left == right:
-        return True
-    compared = 0
-    for point in points:
-        found = compare_at(left, right, point)
-        if found is False:
-            return False
-        compared += found is True
-    return compared > 0
+    # Roots and logarithms of negative numbers have branches: they count if nothing else does.
+    for skip_complex in (True, False):
+        verdicts = {compare_at(left, right, point, skip_complex=skip_complex) for point in points}
+        if verdicts != {None}:
+            return False not in verdicts
+    return False
 
 
 def is_rounded(left: Node, right: Node) -> bool:
@@ -89,11 +95,11 @@ def points_for(left: Node, right: Node, names: list[str]) -> list[dict[str, Any]
     positive reals and reals of either sign."""
     draw = random.Random(" ".join(names))
     if any(any_node(node, is_discrete) for node in (left, right)):
-        return [{name: mpmath.mpf(draw.randint(2, 9)) for name in names} for _ in range(2 * POINTS)]
+        return [{n: mpmath.mpf(draw.randint(4, 13)) for n in names} for _ in range(WHOLE_POINTS)]
     positive = [{n: mpmath.mpf(draw.uniform(0.2, 3)) for n in names} for _ in range(POINTS)]
     signed = [
-        {n: mpmath.mpf(draw.choice((-1, 1)) * draw.uniform(0.2, 3)) for n in names}
-        for _ in range(POINTS)
+        {n: mpmath.mpf(draw.choice((-1, 1)) * draw.uniform(0.2, scale)) for n in names}
+        for scale in SCALES
     ]
     negative = {n: mpmath.mpf(-draw.uniform(0.2, 3)) for n in names}
     return [*positive, *signed, negative]
@@ -109,16 +115,22 @@ def is_discrete(node: Node) -> bool:
     return False
 
 
-def compare_at(left: Node, right: Node, point: Mapping[str, Any]) -> bool | None:
+def compare_at(
+    left: Node, right: Node, point: Mapping[str, Any], *, skip_complex: bool
+) -> bool | None:
     """Whether two expressions agree at a point; None where that says nothing: both have no value
-    there, or one of them is not real at a point that is not positive."""
+    there, or are not real and `skip_complex`, or one of them is not real at a point that is not
+    positive."""
     digits = DIGITS[0]
     while True:
         with mpmath.workdps(digits):
             values = [value_or_none(node, point) for node in (left, right)]
             if values[0] is None or values[1] is None:
                 return None if values[0] is values[1] else False
-            if any(each < 0 for each in point.values()) and not all(map(is_real, values)):
+            real = set(map(is_real, values))
+            if real == {False} and skip_complex:
+                return None
+            if False in real and any(each < 0 for each in point.values()):
                 return None
             if not agree(*values, last=digits >= DIGITS[1]):
                 return False
@@ -260,6 +272,8 @@ OF_NUMBERS: Mapping[str, Callable[..., Any]] = {
     "gcd": lambda *found: mpmath.mpf(math.gcd(*map(whole, found))),
     "lcm": lambda *found: mpmath.mpf(math.lcm(*map(whole, found))),
     "log": lambda found, base: mpmath.log(found) / mpmath.log(base),
+    "apply": lambda function, argument: mpmath.cos(function + argument),
+    "cis": mpmath.expj,
     "sin": mpmath.sin,
     "cos": mpmath.cos,
     "tan": mpmath.tan,
@@ -305,6 +319,14 @@ def multiply(left: Value, right: Value) -> Matrix:
     )
 
 
+def matrix_power(base: Value, exponent: Value) -> Matrix:
+    """A product of equal square matrices, MOST_FACTORS at most."""
+    times = whole(number_of(exponent))
+    if not isinstance(base, tuple) or not 1 <= times <= MOST_FACTORS:
+        raise NoValueError
+    return functools.reduce(multiply, [base] * times)
+
+
 def divide(left: Value, right: Value) -> Matrix:
     return multiply(left, 1 / number_of(right))
 
@@ -313,6 +335,7 @@ OF_MATRICES: Mapping[str, Callable[..., Matrix]] = {
     "+": add,
     "*": multiply,
     "/": divide,
+    "^": matrix_power,
     "neg": lambda found: multiply(mpmath.mpf(-1), found),
 }
 
