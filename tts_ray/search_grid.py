@@ -39,7 +39,8 @@ def expand_grid(
             raise ConfigError(f"search.{key} is no parameter of any search; {suggest(key, known)}")
     found: dict[SearchId, Search] = {}
     for name in names:
-        mine = {key: values for key, values in grid.items() if key in parameters(name)}
+        own = parameters(name)
+        mine = {key: values for key, values in grid.items() if key in own}
         if name == "greedy":
             mine.pop("n", None)
         if issubclass(SEARCHES[name], BestOfN) and all(type(n) is int for n in mine.get("n", [])):
