@@ -104,7 +104,9 @@ def test_an_engine_argument_is_part_of_what_the_results_depend_on():
     assert plain.digest != quantised.digest
 
 
-@pytest.mark.parametrize("where", ["search.name=majorty", "policy.search={name: [greedy, majorty]}"])
+@pytest.mark.parametrize(
+    "where", ["search.name=majorty", "policy.search={name: [greedy, majorty]}"]
+)
 def test_a_misspelt_search_is_one_line_with_or_without_parameters(where):
     with pytest.raises(ConfigError, match=r"unknown search 'majorty'; did you mean 'majority'"):
         searches(load_config(["policy=pocket-s", "dataset=pocket", where], CONFIGS))

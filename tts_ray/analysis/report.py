@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.table import Table
+from rich.text import Text
 
 from tts_ray.analysis.curves import Point, headline
 from tts_ray.analysis.figure import png
@@ -50,7 +51,7 @@ def accuracy_table(points: Sequence[Point], title: str) -> Table:
         table.add_column(column, justify="right")
     for point in points:
         table.add_row(
-            point.name,
+            Text(point.name),
             str(point.n),
             *(percent(point.accuracy[name]) if name in point.accuracy else "" for name in shown),
             f"{point.tokens:.0f}",
@@ -77,7 +78,7 @@ def part_table(parts: Mapping[object, Sequence[Point]], by: str) -> Table:
             next((percent(p.headline) for p in points if (p.search, p.n) == (search, n)), "")
             for points in parts.values()
         ]
-        table.add_row(search.label, str(n), *cells)
+        table.add_row(Text(search.label), str(n), *cells)
     return table
 
 
