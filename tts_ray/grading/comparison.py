@@ -188,7 +188,11 @@ def same_relation(left: Reading, right: Reading) -> Rule | None:
     relation, other = (left, right) if isinstance(left, Relation) else (right, left)
     assert isinstance(relation, Relation)
     if relation.names:
-        if isinstance(other, Region) and other.variable and Text(other.variable) != relation.sides[0]:
+        if (
+            isinstance(other, Region)
+            and other.variable
+            and Text(other.variable) != relation.sides[0]
+        ):
             return None
         return Rule.NAMED if same(relation.sides[1], other) else None
     return None

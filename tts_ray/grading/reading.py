@@ -146,8 +146,6 @@ def read_item(found: Sequence[Token]) -> list[Reading]:
         return [read_relation(found)]
     if sum(token.is_sign("±", "∓") for token in found) > MOST_PLUS_MINUS:
         raise NotMathError("too many signs of plus-minus")
-    if any(token.is_sign("<", ">", "<=", ">=") for token in found):
-        raise NotMathError("an inequality with plus-minus")
     signs = {"+": "-", "-": "+"}
     both: list[Reading] = []
     for plus, minus in signs.items():
@@ -157,6 +155,8 @@ def read_item(found: Sequence[Token]) -> list[Reading]:
                 [Token(Kind.SIGN, swap[t.text]) if t.is_sign("±", "∓") else t for t in found]
             )
         )
+    if any(isinstance(each, Region) for each in both):
+        raise NotMathError("an interval with plus-minus")
     return both
 
 
