@@ -12,10 +12,13 @@ from fractions import Fraction
 _THINK = re.compile(r"<(/?)think>")
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])[ \t]*")
 _CLOSING = re.compile(
-    r"(?:final\s+answer|the\s+(?:correct\s+)?answer)(?:\s+to\s+th(?:e|is)\s+\w+)?\W{0,3}"
+    r"(?:final\s+answer|the\s+(?:correct\s+)?(?:answer|option|choice))(?:\s+to\s+th(?:e|is)\s+\w+)?\W{0,3}"
     r"(?:\s+(?:is|would\s+be|should\s+be)\b(?!\s+not\b)"
     r"(?:\s+(?:therefore|thus|hence|then|simply|indeed)\b)?\s*:?|\s*[:=])|\banswer\s*:"
     r"|\banswer\s{0,9}(?=\$|\\\[|\\\()"
+    r"|答案(?:是|为)?\s{0,3}[:：]"
+    # The last line of GSM8K's solutions.
+    r"|^####[ \t]{0,3}(?=[-+$\d.,/%]{1,40}\s{0,9}\Z)"
     # A heading: a line of its own.
     r"|^[#*_\s]{0,9}(?:the\s+)?(?:final\s+)?answer[*_:\s]{0,9}$",
     re.IGNORECASE | re.MULTILINE,

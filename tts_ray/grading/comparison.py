@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tts_ray.grading.exact import exact_value
-from tts_ray.grading.expression import Node
+from tts_ray.grading.expression import Node, symbol, symbols
 from tts_ray.grading.inequalities import FLIPPED, region_of
 from tts_ray.grading.quantities import plain_text
 from tts_ray.grading.ratios import same_clock_or_ratio, same_hour, same_quotient
 from tts_ray.grading.reading import read
 from tts_ray.grading.readings import (
     Based,
+    Choice,
     Clock,
     Dots,
     Quantity,
@@ -65,6 +66,8 @@ def compare(reference: str, answer: str) -> Rule:
 
 def same(left: Reading, right: Reading) -> Rule | None:
     """The rule by which two readings are the same; None if they are not."""
+    if isinstance(left, Choice) or isinstance(right, Choice):
+        return same_choice(left, right)
     if isinstance(left, Relation) or isinstance(right, Relation):
         return same_relation(left, right)
     if isinstance(left, Quantity) and isinstance(right, Quantity):
@@ -117,6 +120,18 @@ def product_of_letters(node: Node) -> str:
     return "".join(parts) if all(parts) else ""
 
 
+def same_choice(left: Reading, right: Reading) -> Rule | None:
+    """(C) 12 is C, and it is 12."""
+    choice, other = (left, right) if isinstance(left, Choice) else (right, left)
+    assert isinstance(choice, Choice)
+    if isinstance(other, Choice):
+        is_it = choice.letter == other.letter and same(choice.says, other.says) is not None
+    else:
+        is_letter = isinstance(other, Quantity) and other.value == symbol(choice.letter)
+        is_it = is_letter or same(choice.says, other) is not None
+    return Rule.CHOICE if is_it else None
+
+
 def is_union(found: Reading) -> bool:
     return isinstance(found, Series) and found.brackets == "∪"
 
@@ -156,6 +171,8 @@ def same_series(left: Series, right: Series) -> Rule | None:
         return Rule.ANY_ORDER if matched(distinct(left), distinct(right)) else None
     free = "" in (one, two) and "{}" not in (one, two) and "∪" not in (one, two)
     ends = free and {one, two} & {"(]", "[)"}
+    # More than two numbers in square brackets are no interval.
+    free = free or ({one, two} == {"()", "[]"} and len(left.items) > 2)
     if (one != two and not free) or ends:
         return None
     if len(left.items) != len(right.items):
@@ -214,7 +231,17 @@ def same_relation(left: Reading, right: Reading) -> Rule | None:
         ):
             return None
         return Rule.NAMED if same(relation.sides[1], other) else None
-    return None
+    return Rule.VALUE if is_calculation(relation) and same(relation.sides[0], other) else None
+
+
+def is_calculation(relation: Relation) -> bool:
+    """Whether it says of numbers that they are equal, and they are: 2^5 = 32."""
+    return set(relation.signs) == {"="} and all(
+        isinstance(side, Quantity)
+        and not symbols(side.value)
+        and same(relation.sides[0], side) is not None
+        for side in relation.sides
+    )
 
 
 def same_name(left: Reading, right: Reading) -> bool:

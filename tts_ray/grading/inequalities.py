@@ -87,15 +87,12 @@ def limits(sides: list[list[Token]], signs: list[str]) -> Region | None:
 def _solved(sides: list[Node], sign: str) -> Region | None:
     """The solutions of an inequality that is linear in its one symbol, or of one between the
     absolute value of that and a number; None if it is another."""
-    for inner, limit, direction in ((*sides, sign), (*sides[::-1], FLIPPED[sign])):
+    for inner, limit, direction in (
+        (sides[0], sides[1], sign),
+        (sides[1], sides[0], FLIPPED[sign]),
+    ):
         if inner.op == "abs" and not symbols(limit):
-            above = _solved([inner.args[0], limit], direction)
-            below = _solved([inner.args[0], Node("neg", (limit,))], FLIPPED[direction])
-            if above is None or below is None:
-                return None
-            if direction.startswith("<"):
-                return common(above, below)
-            return region((*above.pieces, *below.pieces), above.variable)
+            return _absolute(inner.args[0], limit, direction)
     difference = Node("+", (sides[0], Node("neg", (sides[1],))))
     names = symbols(difference)
     if len(names) != 1:
@@ -114,6 +111,17 @@ def _solved(sides: list[Node], sign: str) -> Region | None:
     has = sign.endswith("=")
     piece = Piece(end, mpmath.inf, has, has_high=False)
     return region([piece if above else Piece(-mpmath.inf, end, has_low=False, has_high=has)], name)
+
+
+def _absolute(inner: Node, limit: Node, sign: str) -> Region | None:
+    """The solutions of |inner| < limit, and of other signs likewise."""
+    above = _solved([inner, limit], sign)
+    below = _solved([inner, Node("neg", (limit,))], FLIPPED[sign])
+    if above is None or below is None:
+        return None
+    if sign.startswith("<"):
+        return common(above, below)
+    return region((*above.pieces, *below.pieces), above.variable)
 
 
 def region_of(found: Reading) -> Region | None:

@@ -268,8 +268,9 @@ def _worded(content: str, *, is_text: bool, space: bool) -> list[Token]:
     if name in FUNCTIONS and name != "min":
         return [Token(Kind.COMMAND, f"\\{name}", space)]
     found = _lex(content, upright=True)
-    if not is_text and all(len(token.text) == 1 for token in found):
-        # \mathrm{e}, \mathbf{v}: a symbol in another font.
+    is_unit = len(found) > 1 and found[0].kind is Kind.LETTERS
+    if not is_text and not is_unit and all(len(token.text) == 1 for token in found):
+        # \mathrm{e}, \mathbf{v}: a symbol in another font; \mathrm{m/s} is a unit.
         found = [replace(token, upright=False) for token in found]
     return [replace(found[0], space=space or is_text), *found[1:]] if found else []
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from tts_ray.grading.brackets import depths
 from tts_ray.grading.expression import Node, number
-from tts_ray.grading.latex import FUNCTIONS, Kind, NotMathError, Token, tokens
+from tts_ray.grading.latex import FUNCTIONS, NAMES, Kind, NotMathError, Token, tokens
 from tts_ray.grading.parser import read_expression
 from tts_ray.grading.readings import Clock, Quantity, Reading, Series, Text
 from tts_ray.grading.units import (
@@ -72,7 +72,7 @@ def read_words(found: Sequence[Token]) -> Text | None:
     if len(words) == 1:
         (word,) = words
         is_word = word.upright or _WORD.fullmatch(word.text)
-        if not is_word or (word.text in NO_UNIT and not word.upright):
+        if not is_word or (word.text in NAMES and not word.upright):
             return None
     elif len(words[0].text) == 1 and not words[0].upright and words[1].upright:
         # A symbol and its unit.
@@ -121,7 +121,8 @@ def read_mixed_units(found: Sequence[Token]) -> Reading | None:
     if marks in (["°", "'"], ["°", "'", "''"]):
         degrees = sum((part[0].value or 0) / 60**at for at, part in enumerate(parts))
         return Quantity(number(degrees), "degree")
-    if not all(unit_of(_unit_tail(part)[1]) in MEASURES for part in parts):
+    units = {unit_of(_unit_tail(part)[1]) for part in parts}
+    if len(units) < len(parts) or not units <= MEASURES:
         return None
     return Series("+", tuple(read_quantity(part) for part in parts))
 
@@ -139,9 +140,13 @@ def _unit_tail(found: Sequence[Token]) -> tuple[Sequence[Token], str]:
         is_sentence = any(
             each.text.lower() in (NO_UNIT_WORDS if each.upright else NO_UNIT) for each in letters
         )
+        # 5 cm * x is a product.
+        has_factor = any(
+            before.is_sign("*") and not each.upright for before, each in pairwise(found[at:])
+        )
         if len(tail) > LONGEST_UNIT:
             break
-        if _UNIT_TAIL.fullmatch(tail) and not is_sentence:
+        if _UNIT_TAIL.fullmatch(tail) and not is_sentence and not has_factor:
             return found[:at], tail
     return found, ""
 

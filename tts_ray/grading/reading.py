@@ -22,6 +22,7 @@ from tts_ray.grading.quantities import (
 )
 from tts_ray.grading.readings import (
     Based,
+    Choice,
     Dots,
     Quantity,
     Ratio,
@@ -117,8 +118,10 @@ def read_list(found: list[Token], form: str) -> Reading:
 def _combined(found: Sequence[Token], items: Sequence[Reading]) -> Region | None:
     """The values of one name that inequalities allow together. Without "or", they all hold, unless
     that leaves nothing: x < 1, x > 2 are the two parts of a set."""
-    regions = [item for item in items if isinstance(item, Region)]
-    if len(regions) != len(items) or len(items) < 2 or len({r.variable for r in regions}) > 1:
+    if len(items) < 2 or not any(isinstance(item, Region) for item in items):
+        return None
+    regions = [each for each in map(_values, items) if each is not None]
+    if len(regions) != len(items) or len({each.variable for each in regions}) > 1:
         return None
     union = region((p for each in regions for p in each.pieces), regions[0].variable)
     words = {token.text.lower() for token in found}
@@ -126,7 +129,16 @@ def _combined(found: Sequence[Token], items: Sequence[Reading]) -> Region | None
         if words & {"and", "∧"}:
             raise NotMathError("and beside or")
         return union
-    return functools.reduce(common, regions) if functools.reduce(common, regions).pieces else union
+    intersection = functools.reduce(common, regions)
+    return intersection if intersection.pieces else union
+
+
+def _values(found: Reading) -> Region | None:
+    """The values that an inequality, or x = 3, allows for a name; None if it is neither."""
+    if isinstance(found, Relation) and found.names and isinstance(found.sides[0], Text):
+        points = region_of(Series("{}", found.sides[1:]))
+        return points and Region(points.pieces, found.sides[0].text)
+    return found if isinstance(found, Region) else None
 
 
 def _separated(parts: list[list[Token]]) -> list[list[Token]]:
@@ -146,8 +158,6 @@ def read_item(found: Sequence[Token]) -> list[Reading]:
         return [read_relation(found)]
     if sum(token.is_sign("±", "∓") for token in found) > MOST_PLUS_MINUS:
         raise NotMathError("too many signs of plus-minus")
-    if any(token.is_sign("<", ">", "<=", ">=") for token in found):
-        raise NotMathError("an inequality with plus-minus")
     signs = {"+": "-", "-": "+"}
     both: list[Reading] = []
     for plus, minus in signs.items():
@@ -157,6 +167,8 @@ def read_item(found: Sequence[Token]) -> list[Reading]:
                 [Token(Kind.SIGN, swap[t.text]) if t.is_sign("±", "∓") else t for t in found]
             )
         )
+    if any(isinstance(each, Region) for each in both):
+        raise NotMathError("an interval with plus-minus")
     return both
 
 
@@ -175,6 +187,8 @@ def read_relation(found: Sequence[Token]) -> Reading:
     if not all(sides):
         raise NotMathError("a relation without a side")
     names = is_name(sides[0])
+    # a = b = c names nothing.
+    names = names and not (len(sides) > 2 and is_name(sides[-1]))
     if names and set(signs) == {"="}:
         values = [read_union(side) for side in sides[1:]]
         return Relation((Text(plain_name(sides[0])), values[-1]), ("=",), names=True)
@@ -250,6 +264,8 @@ def read_thing(found: Sequence[Token]) -> Reading:
         return Dots()
     if len(found) == 1 and found[0].is_command("\\mathbb{R}"):
         return Region((EVERYTHING,))
+    if len(found) == 1 and found[0].text in ("\\mathbb{Z}", "\\mathbb{N}", "\\mathbb{Q}"):
+        return Text(found[0].text)
     if len(found) == 1 and found[0].is_command("\\emptyset"):
         return NOTHING
     text = "".join(token.text for token in found)
@@ -257,9 +273,11 @@ def read_thing(found: Sequence[Token]) -> Reading:
     base = _base(based[2] or based[3]) if based else None
     if based and base and (base > 10 or based[1].isdecimal()):
         return Based(based[1], base)
-    is_bracket = found[0].kind is Kind.SIGN and found[0].text in OPENING
-    if is_bracket and match(found, 0) == len(found) - 1:
-        return read_brackets(found)
+    if found[0].kind is Kind.SIGN and found[0].text in OPENING:
+        if match(found, 0) == len(found) - 1:
+            return read_brackets(found)
+        if _is_choice(found):
+            return Choice(found[1].text, read_relation(found[3:]))
     parts = split(found, ":", words={"to"})
     if len(parts) > 1:
         return read_ratio(parts, text)
@@ -267,6 +285,14 @@ def read_thing(found: Sequence[Token]) -> Reading:
     if words is not None:
         return MEANINGS.get(words.text, words)
     return read_mixed_units(found) or read_quantity(found)
+
+
+def _is_choice(found: Sequence[Token]) -> bool:
+    """Whether a thing begins with the letter of a choice: (C) 12."""
+    letters = ("A", "B", "C", "D", "E")
+    if not (found[0].is_sign("(") and found[1].text in letters and found[2].is_sign(")")):
+        return False
+    return found[1].upright or found[3].kind is Kind.NUMBER
 
 
 def _base(text: str) -> int | None:
@@ -311,7 +337,8 @@ def read_brackets(found: Sequence[Token]) -> Reading:
         raise NotMathError("brackets that do not pair")
     if pair in ("(]", "[)") and len(items) != 2:
         raise NotMathError("an interval of more than two ends")
-    return _rows(items) or Series(pair, items) if pair == "[]" else Series(pair, items)
+    matrix = _rows(items) if pair == "[]" else None
+    return matrix or Series(pair, items)
 
 
 def _rows(items: tuple[Reading, ...]) -> Quantity | None:

@@ -31,6 +31,14 @@ class Based:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A choice by its letter, and what it says: (C) 12."""
+
+    letter: str
+    says: "Reading"
+
+
+@dataclass(frozen=True)
 class Clock:
     """A time of day. `half` is "am", "pm" or ""."""
 
@@ -76,4 +84,4 @@ class Dots:
     """The dots of a list that goes on."""
 
 
-Reading = Text | Quantity | Based | Clock | Ratio | Series | Relation | Region | Dots
+Reading = Text | Quantity | Based | Choice | Clock | Ratio | Series | Relation | Region | Dots

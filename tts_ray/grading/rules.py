@@ -17,6 +17,7 @@ class Rule(StrEnum):
     IN_ORDER = "the same elements in the same order"
     ANY_ORDER = "the same elements, in whatever order"
     REGION = "the same set of real numbers"
+    CHOICE = "the same choice, or its letter or what it says alone"
     CLOCK = "the same time of day"
     RATIO = "the same ratio"
     BASE = "the same digits in the same base, or without their base"

@@ -7,6 +7,7 @@ import mpmath
 from tts_ray.grading.expression import Node
 from tts_ray.grading.readings import (
     Based,
+    Choice,
     Clock,
     Dots,
     Quantity,
@@ -42,6 +43,7 @@ def kind_of(found: Reading) -> str:
     names: dict[type[Reading], str] = {
         Text: "text",
         Based: "digits",
+        Choice: "choice",
         Clock: "time of day",
         Ratio: "ratio",
         Relation: "equation",
@@ -60,6 +62,8 @@ def content_of(found: Reading) -> str:
         return expression(found.value) + (f" {found.unit}" if found.unit else "")
     if isinstance(found, Based):
         return f"{found.digits} in base {found.base}"
+    if isinstance(found, Choice):
+        return f"({found.letter}) {content_of(found.says)}"
     if isinstance(found, Clock):
         return f"{found.hour}:{found.minute:02} {found.half}".strip()
     if isinstance(found, Ratio):

@@ -29,7 +29,7 @@ ROUNDED = 1e-6
 """Relative distance up to which a decimal stands for a value written without a decimal point."""
 POINTS = 3
 """Points of each kind at which expressions with symbols are compared."""
-SCALES = (3, 3, 3, 30, 30, 1000)
+SCALES = (3, 3, 30, 300, 3000)
 """How far from 0 the points of either sign may lie: |x-5| is 5-x near 0."""
 WHOLE_POINTS = 30
 """Points at which expressions for whole numbers are compared: every other agrees on (-1)^n."""
@@ -101,8 +101,9 @@ def points_for(left: Node, right: Node, names: list[str]) -> list[dict[str, Any]
         {n: mpmath.mpf(draw.choice((-1, 1)) * draw.uniform(0.2, scale)) for n in names}
         for scale in SCALES
     ]
+    opposite = [{n: -value for n, value in point.items()} for point in signed]
     negative = {n: mpmath.mpf(-draw.uniform(0.2, 3)) for n in names}
-    return [*positive, *signed, negative]
+    return [*positive, *signed, *opposite, negative]
 
 
 def is_discrete(node: Node) -> bool:
@@ -118,15 +119,15 @@ def is_discrete(node: Node) -> bool:
 def compare_at(
     left: Node, right: Node, point: Mapping[str, Any], *, skip_complex: bool
 ) -> bool | None:
-    """Whether two expressions agree at a point; None where that says nothing: both have no value
-    there, or are not real and `skip_complex`, or one of them is not real at a point that is not
-    positive."""
+    """Whether two expressions agree at a point; None where that says nothing: one of them has no
+    value there, or is not real at a point that is not positive, or `skip_complex` and neither is
+    real."""
     digits = DIGITS[0]
     while True:
         with mpmath.workdps(digits):
             values = [value_or_none(node, point) for node in (left, right)]
             if values[0] is None or values[1] is None:
-                return None if values[0] is values[1] else False
+                return None
             real = set(map(is_real, values))
             if real == {False} and skip_complex:
                 return None
