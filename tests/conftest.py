@@ -10,8 +10,13 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE_S
+
+# A busy machine fails no example for being slow.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="module")

@@ -128,9 +128,9 @@ def test_the_offline_wandb_run_shows_what_parquet_holds(finished):
             rest = key.removeprefix("accuracy/")
             assert accuracy[f"accuracy_low/{rest}"] < value + 1e-9
             assert accuracy[f"accuracy_high/{rest}"] > value - 1e-9
-    assert {key.split("/")[1].split("(")[0] for key in accuracy if "by_level" in key} == {
-        "best_of_n",
-        "dvts",
+    assert {key.split("/")[1] for key in accuracy if "by_level" in key} == {
+        "best_of_n n=8",
+        "dvts n=8",
     }
     assert 0 <= logged[-1]["idle_share/policy"] <= 1
     assert logged[-1]["tokens_per_s/policy"] > 0
