@@ -9,7 +9,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from json.decoder import WHITESPACE  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ FORMATS = (".jsonl", ".json", ".csv", ".parquet")
 LARGEST = 2 * 2**30
 """Bytes of a file once it is unpacked, which are read into memory."""
 CHUNK = 2**20
-BATCH = 1024
-"""Rows of a Parquet file that are read at once."""
+BATCH = 64
+"""Rows of a Parquet file that are read at once: each can be large in memory though it takes next to
+nothing in the file, where equal values are stored once."""
 SIGNS = (
     (
         b"version https://git-lfs.github.com/spec/",
@@ -59,8 +60,9 @@ def format_of(path: str) -> str | None:
     return next((each for each in FORMATS if name.endswith(each)), None)
 
 
-def read_file(file: Path) -> Iterator[Row]:
-    """The rows of a file whose name says its format.
+def read_file(file: Path, columns: Collection[str]) -> Iterator[Row]:
+    """The rows of a file whose name says its format. Of Parquet only the values of these columns
+    are read; the others are null.
 
     Raises:
         ConfigError: it cannot be read, or is not of that format.
@@ -69,7 +71,7 @@ def read_file(file: Path) -> Iterator[Row]:
     content = content_of(file, name)
     refuse_other(content, name, form)
     if form == ".parquet":
-        return parquet_rows(content, name)
+        return parquet_rows(content, name, columns)
     text = decoded(content, name)
     if form == ".csv":
         return csv_rows(text, name)
@@ -289,6 +291,11 @@ def csv_rows(text: str, name: str) -> Iterator[Row]:
             continue
         if header is None:
             header = values
+            if len(header) == 1:
+                raise ConfigError(
+                    f"{where}: one column, {short(header[0])!r}; a header names at least two, with "
+                    f"commas between them"
+                )
             if len(set(header)) < len(header):
                 raise ConfigError(f"{where}: the column {short(twice(header))!r} stands twice")
         elif len(values) != len(header):
@@ -300,7 +307,7 @@ def csv_rows(text: str, name: str) -> Iterator[Row]:
             yield where, dict(zip(header, values, strict=True))
 
 
-def parquet_rows(content: bytes, name: str) -> Iterator[Row]:
+def parquet_rows(content: bytes, name: str, columns: Collection[str]) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -310,11 +317,20 @@ def parquet_rows(content: bytes, name: str) -> Iterator[Row]:
         names = file.schema_arrow.names
         if len(set(names)) < len(names):
             raise ConfigError(f"{name}: the column {short(twice(names))!r} stands twice")
-        for batch in file.iter_batches(BATCH):
+        chosen = [field for field in file.schema_arrow if field.name in columns]
+        readers = {field.name: reader_of(field.type) for field in chosen}
+        size = sum(file.metadata.row_group(g).total_byte_size for g in range(file.num_row_groups))
+        if size > LARGEST:
+            raise ConfigError(
+                f"{name} unpacks to {size:,} bytes, more than {LARGEST:,}, the limit of a file of "
+                f"problems; split it, or leave out columns that are not needed"
+            )
+        for batch in file.iter_batches(BATCH, columns=[*readers]):
             batch.validate(full=True)
             for row in batch.to_pylist():
                 number += 1
-                yield f"{name}: row {number}", row
+                read = {column: readers[column](value) for column, value in row.items()}
+                yield f"{name}: row {number}", dict.fromkeys(names) | read
     except ConfigError:
         raise
     except Exception as error:
@@ -322,3 +338,18 @@ def parquet_rows(content: bytes, name: str) -> Iterator[Row]:
         raise ConfigError(
             f"{name} is a damaged Parquet file (behind row {number}): {one_line(error)}"
         ) from None
+
+
+def reader_of(kind: Any) -> Callable[[Any], Any]:
+    """How a value of an Arrow type is read: a number of less than 64 bits as the shortest decimal
+    that means it (0.1 and not 0.10000000149011612), anything else as it is."""
+    import numpy as np
+    import pyarrow as pa
+
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        element = reader_of(kind.value_type)
+        return lambda value: value if value is None else [element(each) for each in value]
+    narrow = {pa.float16(): np.float16, pa.float32(): np.float32}.get(kind)
+    if narrow is None:
+        return lambda value: value
+    return lambda value: value if value is None else float(str(narrow(value)))

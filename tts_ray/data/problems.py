@@ -2,7 +2,7 @@
 problem stops the run, or is left out and counted where that is asked for; none is just dropped."""
 
 import os.path
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from tts_ray.data.files import FORMATS, Row, format_of, local, read_file
@@ -49,11 +49,12 @@ def load_problems(
     Raises:
         ConfigError: the data, a column or a value is missing, or nothing is left.
     """
+    columns = [each for each in (question, answer, level) if each]
     problems: list[Problem] = []
     places: dict[str, str] = {}
     rows, left_out = 0, 0
     first_left_out: str | None = None
-    for where, row in read_rows(path, split, subset, revision):
+    for where, row in read_rows(path, split, subset, revision, columns):
         rows += 1
         try:
             problem = to_problem(row, where, question, answer, level)
@@ -127,8 +128,10 @@ def is_here(path: str) -> bool:
     return path == POCKET or (format_of(path) is not None and os.path.isfile(local(path)))
 
 
-def read_rows(path: str, split: str, subset: str | None, revision: str | None) -> Iterable[Row]:
-    """The rows of `path`, whatever it names.
+def read_rows(
+    path: str, split: str, subset: str | None, revision: str | None, columns: Collection[str]
+) -> Iterable[Row]:
+    """The rows of `path`, whatever it names, with at least the values of these columns.
 
     Raises:
         ConfigError: it cannot be read.
@@ -145,7 +148,7 @@ def read_rows(path: str, split: str, subset: str | None, revision: str | None) -
     if form:
         if not os.path.isfile(local(path)):
             raise ConfigError(f"no data file {short(path, PATH)!r}")
-        return read_file(local(path))
+        return read_file(local(path), columns)
     if path.lower().endswith(OTHER_FILES) or os.path.exists(local(path)):
         raise ConfigError(
             f"{short(path, PATH)} is no data file that can be read; give one of "

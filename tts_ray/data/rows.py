@@ -4,6 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from tts_ray.errors import ConfigError, suggest
@@ -91,8 +92,8 @@ def text_of(value: Any, where: str, column: str) -> str:
         return storable(value.strip(), where, column)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        return str(int(value)) if value == int(value) else str(value)
     raise BadRow(f"{where}: {column} is {described(value)}, not an answer: text or a number")
 
 

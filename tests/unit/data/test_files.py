@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -245,7 +246,7 @@ def test_a_bad_element_of_an_array_is_named_with_its_row(refused):
         (b'problem,answer\n"q"x,1', "x.csv:2: not CSV"),
         (b"problem,answer\n" + b"q" * 200_000 + b",1", "x.csv:2: not CSV: field larger than"),
         (b"problem,answer\nq,1\nr,", "x.csv:3: answer is empty"),
-        (b"problem;answer\nq;1", "has no 'problem'; did you mean 'problem;answer'?"),
+        (b"problem;answer\nq;1", "x.csv:1: one column, 'problem;answer'"),
         (b"problem,answer\n", "holds no problem"),
     ],
 )
@@ -303,3 +304,43 @@ def test_a_parquet_column_that_stands_twice_is_refused(refused):
     table = pa.Table.from_arrays([pa.array(["q"])] * 3, names=["problem", "answer", "problem"])
     pq.write_table(table, content)
     assert "the column 'problem' stands twice" in refused("x.parquet", content.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("values", "accepted"),
+    [
+        (pa.array([0.1], pa.float32()), ("0.1",)),
+        (pa.array([3.14], pa.float16()), ("3.14",)),
+        (pa.array([4.0], pa.float32()), ("4",)),
+        (pa.array([[0.1, 2.5]], pa.list_(pa.float32())), ("0.1", "2.5")),
+        (pa.array([Decimal("1.50")]), ("1.50",)),
+        (pa.array([Decimal("3.00")]), ("3",)),
+    ],
+)
+def test_a_number_of_a_parquet_file_is_the_number_that_was_meant(load, values, accepted):
+    content = io.BytesIO()
+    pq.write_table(pa.table({"problem": ["a?"], "answer": values}), content)
+    assert [p.answers for p in load("x.parquet", content.getvalue())] == [accepted]
+
+
+def test_a_column_that_is_not_asked_for_is_not_unpacked(load, monkeypatch):
+    """A few kilobytes of Parquet hold gigabytes of equal values."""
+    rows = [{"problem": f"{at}?", "answer": "1", "note": "x" * 100_000} for at in range(500)]
+    read = []
+    reader_of = files.reader_of
+    monkeypatch.setattr(files, "reader_of", lambda kind: read.append(kind) or reader_of(kind))
+    assert len(load("x.parquet", as_parquet(rows))) == 500
+    assert read == [pa.string(), pa.string()]
+
+
+def test_a_missing_column_of_a_parquet_file_is_named_with_those_it_has(refused):
+    said = refused("x.parquet", as_parquet([{"problem": "a?", "anwser": "1", "note": "x"}]))
+    assert "did you mean 'anwser'" in said
+    assert "problem, anwser, note" in said
+
+
+def test_a_parquet_file_that_says_it_unpacks_to_too_much_is_refused(refused, monkeypatch):
+    rows = [{"problem": f"{at}?", "answer": "1"} for at in range(20_000)]
+    content = as_parquet(rows)
+    monkeypatch.setattr(files, "LARGEST", len(content))
+    assert "unpacks to" in refused("x.parquet", content)
