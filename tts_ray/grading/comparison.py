@@ -218,8 +218,9 @@ def matched(left: tuple[Reading, ...], right: tuple[Reading, ...]) -> bool:
 def same_relation(left: Reading, right: Reading) -> Rule | None:
     """Two relations, or a value and an equation that names it."""
     if isinstance(left, Relation) and isinstance(right, Relation):
-        if left.names and right.names and same_name(left.sides[0], right.sides[0]):
-            return same(left.sides[1], right.sides[1])
+        one, two = stated(left), stated(right)
+        if one and two and same_name(left.sides[0], right.sides[0]):
+            return same(one, two)
         return same_up_to_a_factor(left, right)
     relation, other = (left, right) if isinstance(left, Relation) else (right, left)
     assert isinstance(relation, Relation)
@@ -230,18 +231,29 @@ def same_relation(left: Reading, right: Reading) -> Rule | None:
             and Text(other.variable) != relation.sides[0]
         ):
             return None
-        return Rule.NAMED if same(relation.sides[1], other) else None
+        value = stated(relation)
+        return Rule.NAMED if value and same(value, other) else None
     return Rule.VALUE if is_calculation(relation) and same(relation.sides[0], other) else None
+
+
+def stated(relation: Relation) -> Reading | None:
+    """What x = ... says that a name is; None if it names nothing, or the rest of its sides are not
+    the same."""
+    *others, last = relation.sides[1:]
+    return last if relation.names and all(same(each, last) for each in others) else None
 
 
 def is_calculation(relation: Relation) -> bool:
     """Whether it says of numbers that they are equal, and they are: 2^5 = 32."""
-    return set(relation.signs) == {"="} and all(
-        isinstance(side, Quantity)
-        and not symbols(side.value)
-        and same(relation.sides[0], side) is not None
-        for side in relation.sides
+    return (
+        set(relation.signs) == {"="}
+        and is_numeric(relation)
+        and all(same(relation.sides[0], side) for side in relation.sides[1:])
     )
+
+
+def is_numeric(relation: Relation) -> bool:
+    return all(isinstance(side, Quantity) and not symbols(side.value) for side in relation.sides)
 
 
 def same_name(left: Reading, right: Reading) -> bool:
@@ -255,7 +267,7 @@ def same_name(left: Reading, right: Reading) -> bool:
 def same_up_to_a_factor(left: Relation, right: Relation) -> Rule | None:
     """Equations a = b and c = d of which a - b is c - d times a number other than 0, and
     inequalities likewise; a negative factor turns the sign around."""
-    if len(left.sides) != 2 or len(right.sides) != 2:
+    if len(left.sides) != 2 or len(right.sides) != 2 or is_numeric(left) or is_numeric(right):
         turned = Relation(right.sides[::-1], tuple(FLIPPED.get(s, "") for s in right.signs[::-1]))
         for each in (right, turned):
             if (

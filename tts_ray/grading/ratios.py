@@ -40,8 +40,11 @@ def same_time(left: Clock, right: Clock) -> bool:
 
 
 def same_ratio(left: Ratio, right: Ratio) -> bool:
-    """Whether two ratios of numbers are the same, whatever they are reduced by."""
+    """Whether two ratios of numbers are the same, whatever they are reduced by; one to 0 is none,
+    but a time of day."""
     one, two = numbers(left), numbers(right)
+    if any(exact_value(each) == 0 for each in (*one, *two)):
+        return False
     return len(one) == len(two) > 1 and all(
         same_value(Node("*", (one[0], b)), Node("*", (a, two[0])))
         for a, b in zip(one[1:], two[1:], strict=True)

@@ -135,7 +135,8 @@ def _combined(found: Sequence[Token], items: Sequence[Reading]) -> Region | None
 
 def _values(found: Reading) -> Region | None:
     """The values that an inequality, or x = 3, allows for a name; None if it is neither."""
-    if isinstance(found, Relation) and found.names and isinstance(found.sides[0], Text):
+    names = isinstance(found, Relation) and found.names and len(found.sides) == 2
+    if names and isinstance(found, Relation) and isinstance(found.sides[0], Text):
         points = region_of(Series("{}", found.sides[1:]))
         return points and Region(points.pieces, found.sides[0].text)
     return found if isinstance(found, Region) else None
@@ -187,11 +188,9 @@ def read_relation(found: Sequence[Token]) -> Reading:
     if not all(sides):
         raise NotMathError("a relation without a side")
     names = is_name(sides[0])
-    # a = b = c names nothing.
-    names = names and not (len(sides) > 2 and is_name(sides[-1]))
     if names and set(signs) == {"="}:
-        values = [read_union(side) for side in sides[1:]]
-        return Relation((Text(plain_name(sides[0])), values[-1]), ("=",), names=True)
+        values = map(read_union, sides[1:])
+        return Relation((Text(plain_name(sides[0])), *values), tuple(signs), names=True)
     region_found = limits(sides, signs) or (_all_but(sides) if signs == ["!="] else None)
     return region_found or Relation(tuple(read_union(side) for side in sides), tuple(signs))
 

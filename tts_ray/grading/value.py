@@ -3,7 +3,8 @@
 Rational numbers are computed exactly. Everything else is evaluated twice, at 40 and at 200 digits:
 two values that agree to half of either are equal, and the tolerance is relative, so that neither
 tiny nor huge numbers are taken for each other. Expressions with symbols are evaluated at fixed
-points (Schwartz 1980: two polynomials that differ agree at a random point almost never).
+points (Schwartz 1980: two polynomials that differ agree at a random point almost never), at the
+first ones of them twice.
 """
 
 import functools
@@ -29,9 +30,9 @@ ROUNDED = 1e-6
 """Relative distance up to which a decimal stands for a value written without a decimal point."""
 POINTS = 3
 """Points of each kind at which expressions with symbols are compared."""
-SCALES = (3, 3, 30, 300, 3000)
+SCALES = (3, 30, 3000)
 """How far from 0 the points of either sign may lie: |x-5| is 5-x near 0."""
-WHOLE_POINTS = 30
+WHOLE_POINTS = 20
 """Points at which expressions for whole numbers are compared: every other agrees on (-1)^n."""
 MOST_FACTORS = 64
 """The largest exponent of a matrix."""
@@ -59,7 +60,10 @@ def same_value(left: Node, right: Node) -> bool:
     points: list[dict[str, Any]] = points_for(left, right, names) if names else [{}]
     # Roots and logarithms of negative numbers have branches: they count if nothing else does.
     for skip_complex in (True, False):
-        verdicts = {compare_at(left, right, point, skip_complex=skip_complex) for point in points}
+        verdicts = {
+            compare_at(left, right, point, skip_complex=skip_complex, is_precise=at < POINTS)
+            for at, point in enumerate(points)
+        }
         if verdicts != {None}:
             return False not in verdicts
     return False
@@ -117,11 +121,11 @@ def is_discrete(node: Node) -> bool:
 
 
 def compare_at(
-    left: Node, right: Node, point: Mapping[str, Any], *, skip_complex: bool
+    left: Node, right: Node, point: Mapping[str, Any], *, skip_complex: bool, is_precise: bool
 ) -> bool | None:
     """Whether two expressions agree at a point; None where that says nothing: one of them has no
     value there, or is not real at a point that is not positive, or `skip_complex` and neither is
-    real."""
+    real. Only the first evaluation is made if it need not be precise."""
     digits = DIGITS[0]
     while True:
         with mpmath.workdps(digits):
@@ -135,7 +139,7 @@ def compare_at(
                 return None
             if not agree(*values, last=digits >= DIGITS[1]):
                 return False
-            if digits > DIGITS[1]:
+            if digits > DIGITS[1] or not is_precise:
                 return True
             if digits == DIGITS[0]:
                 digits = DIGITS[1]
@@ -221,6 +225,9 @@ def value(node: Node, point: Mapping[str, Any]) -> Value:
     result = OF_NUMBERS[node.op](*found)
     if mpmath.isnan(result):
         raise NoValueError
+    if node.op in BRANCHED and mpmath.im(result) != 0 and any(at < 0 for at in point.values()):
+        # The root of a negative number: a and b in sqrt(a) sqrt(b) = sqrt(ab) are positive.
+        raise NoValueError
     return result
 
 
@@ -297,6 +304,10 @@ OF_NUMBERS: Mapping[str, Callable[..., Any]] = {
 }
 
 
+BRANCHED = {"sqrt", "^", "log"}
+"""Operations on real numbers whose value may not be real."""
+
+
 def add(*terms: Value) -> Matrix:
     if not all(isinstance(each, tuple) for each in terms) or len({shape(t) for t in terms}) != 1:
         raise NoValueError
@@ -343,10 +354,10 @@ OF_MATRICES: Mapping[str, Callable[..., Matrix]] = {
 
 def sign_of_ratio(left: Node, right: Node) -> int | None:
     """The sign of the number that one expression is of the other, the same at every point of their
-    symbols; None if there is none, or either is 0."""
+    symbols; None if there is none, or either is 0 or does not depend on them (x - x > 1)."""
     names = sorted(symbols(left) | symbols(right))
     points: list[dict[str, Any]] = points_for(left, right, names) if names else [{}]
-    factors = []
+    factors, values = [], []
     with mpmath.workdps(DIGITS[0]):
         for point in points:
             one, two = (value_or_none(node, point) for node in (left, right))
@@ -355,8 +366,11 @@ def sign_of_ratio(left: Node, right: Node) -> int | None:
             if min(abs(one), abs(two)) < mpmath.mpf(10) ** -30:
                 return None
             factors.append(one / two)
+            values.append(one)
         if not factors or not is_real(factors[0]):
             return None
         if not all(agree(each, factors[0], last=False) for each in factors):
+            return None
+        if all(agree(each, values[0], last=False) for each in values):
             return None
         return 1 if mpmath.re(factors[0]) > 0 else -1

@@ -54,6 +54,7 @@ def test_as_many_pairs_differ_as_do_not():
         ("(1,2)", r"(1, \frac42)", Rule.IN_ORDER),
         ("1, 2", "2, 1", Rule.ANY_ORDER),
         (r"(2,\infty)", "x>2", Rule.REGION),
+        (r"\textbf{(C)}\ 12", "C", Rule.CHOICE),
         ("9 a.m.", "9:00 AM", Rule.CLOCK),
         ("1:2", "2:4", Rule.RATIO),
         ("204_5", "204_{5}", Rule.TEXT),
@@ -65,6 +66,13 @@ def test_as_many_pairs_differ_as_do_not():
 )
 def test_a_verdict_names_its_rule(reference, answer, expected):
     assert rule(reference, answer) is expected
+
+
+@pytest.mark.parametrize("text", ["x-x>1", "|x-x|<1", "2*" * 400 + "2", "x/" * 400 + "x"])
+def test_an_answer_that_solves_for_nothing_or_is_very_deep_is_compared(text):
+    form = canonical_form(text)
+    assert compare(form, form) is Rule.TEXT
+    assert compare(form, canonical_form(text + "+1")) not in EQUAL
 
 
 @pytest.mark.parametrize(
