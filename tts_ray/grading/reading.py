@@ -189,8 +189,12 @@ def read_relation(found: Sequence[Token]) -> Reading:
         raise NotMathError("a relation without a side")
     names = is_name(sides[0])
     if names and set(signs) == {"="}:
-        values = map(read_union, sides[1:])
-        return Relation((Text(plain_name(sides[0])), *values), tuple(signs), names=True)
+        values = [read_union(side) for side in sides[1:]]
+        if all(isinstance(each, Quantity) and not symbols(each.value) for each in values):
+            # x = 5 + 6 = 11: of a calculation its end.
+            values = values[-1:]
+        name = Text(plain_name(sides[0]))
+        return Relation((name, *values), tuple(signs[: len(values)]), names=True)
     region_found = limits(sides, signs) or (_all_but(sides) if signs == ["!="] else None)
     return region_found or Relation(tuple(read_union(side) for side in sides), tuple(signs))
 

@@ -60,12 +60,16 @@ def same_value(left: Node, right: Node) -> bool:
     points: list[dict[str, Any]] = points_for(left, right, names) if names else [{}]
     # Roots and logarithms of negative numbers have branches: they count if nothing else does.
     for skip_complex in (True, False):
-        verdicts = {
-            compare_at(left, right, point, skip_complex=skip_complex, is_precise=at < POINTS)
-            for at, point in enumerate(points)
-        }
-        if verdicts != {None}:
-            return False not in verdicts
+        compared = False
+        for at, point in enumerate(points):
+            found = compare_at(
+                left, right, point, skip_complex=skip_complex, is_precise=at < POINTS
+            )
+            if found is False:
+                return False
+            compared |= found is True
+        if compared:
+            return True
     return False
 
 
@@ -97,9 +101,19 @@ def decimal_of(node: Node) -> tuple[Fraction, int] | None:
 def points_for(left: Node, right: Node, names: list[str]) -> list[dict[str, Any]]:
     """Where two expressions are compared: whole numbers if one of them is made for those, else
     positive reals and reals of either sign."""
+    is_whole = any(any_node(node, is_discrete) for node in (left, right))
+    return whole_points(*names) if is_whole else real_points(*names)
+
+
+@functools.lru_cache(maxsize=256)
+def whole_points(*names: str) -> list[dict[str, Any]]:
     draw = random.Random(" ".join(names))
-    if any(any_node(node, is_discrete) for node in (left, right)):
-        return [{n: mpmath.mpf(draw.randint(4, 13)) for n in names} for _ in range(WHOLE_POINTS)]
+    return [{n: mpmath.mpf(draw.randint(4, 13)) for n in names} for _ in range(WHOLE_POINTS)]
+
+
+@functools.lru_cache(maxsize=256)
+def real_points(*names: str) -> list[dict[str, Any]]:
+    draw = random.Random(" ".join(names))
     positive = [{n: mpmath.mpf(draw.uniform(0.2, 3)) for n in names} for _ in range(POINTS)]
     signed = [
         {n: mpmath.mpf(draw.choice((-1, 1)) * draw.uniform(0.2, scale)) for n in names}
