@@ -16,9 +16,11 @@ MARKS = {"\\vec", "\\hat", "\\overline", "\\bar", "\\widehat", "\\tilde", "\\dot
 """Commands that make another symbol of a symbol."""
 UNIT_VECTORS = {"i", "j", "k"}
 """Letters that stand for the same in bold, under a hat and under an arrow."""
-CLOSING = {"(": (")",), "[": ("]",), "{": ("}",)}
+CLOSING = {"(": ")", "[": "]", "{": "}"}
 ARC = {"sin", "cos", "tan", "cot", "sec", "csc"}
 """Functions whose power of -1 is the inverse function."""
+AREA = {"arcsinh": "arsinh", "arccosh": "arcosh", "arctanh": "artanh"}
+"""The other spelling of inverse hyperbolic functions."""
 SYMBOLS = {
     *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
     *("lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi"),
@@ -215,7 +217,7 @@ class _Parser:
         bars, self._in_bars = self._in_bars, 0
         node = self.whole()
         self._in_bars = bars
-        self.expect(*CLOSING[opening])
+        self.expect(CLOSING[opening])
         return node
 
     def primary(self) -> Node:
@@ -353,9 +355,7 @@ class _Parser:
         elif name == "exp":
             node = Node("^", (CONSTANTS["e"], arguments[0]))
         else:
-            node = Node(
-                name.replace("arcsinh", "arsinh").replace("arccosh", "arcosh"), (arguments[0],)
-            )
+            node = Node(AREA.get(name, name), (arguments[0],))
         return node if power is None else Node("^", (node, power))
 
     def argument_or_number(self) -> Node:
@@ -379,7 +379,7 @@ class _Parser:
                     self.take()
                     found.append(self.sum())
                 self._in_bars = bars
-                self.expect(*CLOSING[opening])
+                self.expect(CLOSING[opening])
                 return [self.raised(found[0]), *found[1:]] if self.next_is("!") else found
         negative = self.next_is("-") and bool(self.take())
         node = self.power()

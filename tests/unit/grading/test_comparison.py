@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tts_ray.grading.answers import canonical_form
 from tts_ray.grading.comparison import compare, form_of
+from tts_ray.grading.latex import FUNCTIONS
 from tts_ray.grading.readings import Text
 from tts_ray.grading.rules import EQUAL, Rule
 
@@ -155,3 +156,9 @@ def test_the_value_of_an_expression_does_not_depend_on_how_it_is_written():
         for one in forms:
             for two in forms:
                 assert rule(one, two) in EQUAL, (one, two)
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_every_function_that_is_read_has_a_value(name):
+    assert rule(f"\\operatorname{{{name}}}(0.5)", "\\sqrt{17}") is Rule.DIFFERENT
+    assert rule(f"\\operatorname{{{name}}}(x)", "\\sqrt{17}x") is Rule.DIFFERENT
