@@ -13,6 +13,8 @@ from tts_ray.grading.regions import Piece, Region, common, end_of, region
 from tts_ray.grading.value import DIGITS, is_real, value_or_none
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
+_INVERSE = ["{", "-", "1", "}"]
+"""What stands behind the ^ of an inverse function."""
 _NAMING = {",", ":", "|", "'", "(", ")", "[", "]", "{", "}", "/"}
 
 
@@ -26,14 +28,8 @@ def is_name(found: Sequence[Token]) -> bool:
             at += 1
             is_group = at < len(found) and found[at].is_sign("{")
             at = match(found, at) if is_group else at
-        elif token.is_sign("^") and [t.text for t in found[at + 1 : at + 5]] == [
-            "{",
-            "-",
-            "1",
-            "}",
-        ]:
-            # An inverse function.
-            at += 4
+        elif token.is_sign("^") and [each.text for each in found[at + 1 : at + 5]] == _INVERSE:
+            at += len(_INVERSE)
         elif token.is_sign("(") and at and found[at - 1].kind is Kind.LETTERS:
             at = match(found, at)
         elif token.kind is Kind.NUMBER or (token.kind is Kind.SIGN and token.text not in _NAMING):

@@ -118,21 +118,10 @@ GREEK = dict(
     zip(
         "αβγδεζηθικλμνξπρσςτυφχψωΓΔΘΛΞΠΣΦΨΩ",
         (
-            *(
-                "alpha",
-                "beta",
-                "gamma",
-                "delta",
-                "epsilon",
-                "zeta",
-                "eta",
-                "theta",
-                "iota",
-                "kappa",
-            ),
-            *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "sigma", "tau", "upsilon", "phi"),
-            *("chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma"),
-            *("Phi", "Psi", "Omega"),
+            *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota"),
+            *("kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "sigma", "tau"),
+            *("upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda"),
+            *("Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"),
         ),
         strict=True,
     )
@@ -171,6 +160,7 @@ _VULGAR = {
         "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", "112131234151357", "233445555668888", strict=True
     )
 }
+_DIGITS = re.compile(r"\d+")
 _DASH = re.compile(r"(^|[^\w\s)\]}])\s*–")
 _DEGREE = re.compile(
     r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|(?<=\d)\^(?:o(?![A-Za-z])|\{\s*o\s*\})"
@@ -222,7 +212,7 @@ def _lex(form: str, *, upright: bool) -> list[Token]:
         kind, text = match.lastgroup, match[0]
         if match["grouped"] and depth and not spaced_commas and ",0" not in text:
             # A comma of a tuple: its first element is the digits before it.
-            match = re.compile(r"\d+").match(form, at)
+            match = _DIGITS.match(form, at)
             assert match is not None
             text = match[0]
             found.append(_number(text, space=space))

@@ -75,7 +75,7 @@ def unit_of(text: str) -> str:
     """One spelling of a unit: "square inches", "in^2", "inches^{2}" are "in^2"; a unit of several
     words keeps their order, in the singular."""
     text = _MEGA.sub("mega", text).lower().replace(".", "")
-    text = _POWER.sub(lambda found: f"^{found[1]}", re.sub(r"\s*\^", "^", text))
+    text = _POWER.sub(lambda found: f"^{found[1]}", text)
     text = _TEMPERATURE.sub(lambda found: f"°{found[1] or found[2] or found[3]}", text)
     text = re.sub(r"\bper\b", "/", text)
     factors = []

@@ -83,7 +83,7 @@ def rescore(source: Folder, config: RunConfig, console: Console) -> int:
 
 
 async def score_all(source: Folder, cell: Cell, console: Console) -> None:
-    """Load the PRM and send every owed record through it, to grading and to disk.
+    """Load the PRM and send every record that is left through it, to grading and to disk.
 
     Raises:
         Interrupted: SIGTERM or Ctrl-C asked the job to stop.
@@ -91,7 +91,7 @@ async def score_all(source: Folder, cell: Cell, console: Console) -> None:
     config = cell.config
     connect(config.cluster.address)
     made = fleets(config, plan(config, cards(config.cluster.gpu_gib)))
-    owed = {trial.problem.id: trial for trial in cell.trials}
+    left = {trial.problem.id: trial for trial in cell.trials}
     with Interrupt(config.cluster.grace_s, console) as interrupt:
         async with (
             Session(**config.cluster.session) as session,
@@ -113,18 +113,18 @@ async def score_all(source: Folder, cell: Cell, console: Console) -> None:
             try:
                 with interrupt.graceful(), progress:
                     async with asyncio.TaskGroup() as group:
-                        for record in owed_of(source, owed):
+                        for record in left_of(source, left):
                             await room.acquire()
                             if interrupt.asked:
                                 break
-                            group.create_task(run(record, owed[record.problem.id]))
+                            group.create_task(run(record, left[record.problem.id]))
             except ExceptionGroup as failures:
                 raise failures.exceptions[0] from None
 
 
-def owed_of(source: Folder, owed: dict[str, Trial]) -> Iterator[Record]:
-    """The stored records of the problems that are owed."""
-    return (record for record in records(source) if record.problem.id in owed)
+def left_of(source: Folder, left: dict[str, Trial]) -> Iterator[Record]:
+    """The stored records of the problems that are left."""
+    return (record for record in records(source) if record.problem.id in left)
 
 
 async def score(record: Record, trial: Trial, rewards: Pool[LeasedReward] | None) -> Record:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.results.test_run_directory import opened
+from tests.unit.runtime.test_regrade import IDENTITY
 from tts_ray.analysis.curves import points
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.errors import StoreError
@@ -25,13 +26,6 @@ from tts_ray.search.best_of_n import BestOfN, Majority
 from tts_ray.search.dvts import Dvts
 from tts_ray.types import Candidate, Finish, Grade, Path, Problem, Record, SearchId, Step, Usage
 
-IDENTITY = {
-    "policy": {"name": "p"},
-    "prm": None,
-    "dataset": {"name": "d"},
-    "search": {"name": "majority", "n": 2},
-    "seed": 0,
-}
 PLAIN = (
     st.text("ab é,=", max_size=5) | st.integers(-9, 9) | st.floats(allow_nan=False) | st.booleans()
 )
