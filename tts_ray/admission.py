@@ -60,5 +60,6 @@ class Admission:
     def learn(self, record: Record) -> None:
         """Take the lengths of a finished tree into the mean."""
         for candidate in record.candidates:
-            self._tokens += sum(len(step.token_ids) for step in candidate.path.steps)
+            steps = record.path(candidate.leaf).steps
+            self._tokens += sum(len(step.token_ids) for step in steps)
             self._candidates += 1

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from tts_ray.admission import Admission
 from tts_ray.errors import EngineError
 from tts_ray.protocols import LeasedPolicy, LeasedReward, Pool
+from tts_ray.search.evidence import evidence
 from tts_ray.search.search import Search
 from tts_ray.search.tree import Tree
-from tts_ray.types import Candidate, Path, Problem, Record, Sampling
+from tts_ray.types import Path, Problem, Record, Sampling
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,11 @@ async def evaluate(
 
 async def solve(trial: Trial, engines: Engines) -> Record:
     """Run one search on one problem. An engine failure becomes the record's `error`, and so does a
-    search without a single token: its answers would only look wrong."""
+    search without a single token: its answers would only look wrong.
+
+    Raises:
+        ValueError: the search returned a path that cannot be an answer.
+    """
     problem, search = trial.problem, trial.search
     started = time.perf_counter()
     rewards = engines.rewards if search.uses_reward else None
@@ -89,17 +94,20 @@ async def solve(trial: Trial, engines: Engines) -> Record:
     except EngineError as failure:
         error = f"{type(failure).__name__}: {failure}"
         log.warning("%s failed on problem %s: %s", search.id, problem.id, error)
-    chosen = {path.lineage for path in kept}
-    ended = sorted(tree.ledger.ended, key=lambda path: path.lineage)
+    for path in kept:
+        if path.lineage not in tree.ledger.born or path.is_scratch or not path.is_complete:
+            raise ValueError(f"{search.id}: the path {path.lineage} of its answers is not complete")
+    nodes, candidates = evidence(tree.ledger.born, {path.lineage for path in kept})
     return Record(
         problem=problem,
         search=search.id,
         seed=trial.seed,
-        candidates=tuple(Candidate(path, path.lineage in chosen) for path in ended),
+        nodes=nodes,
+        candidates=candidates,
         policy_usage=tree.ledger.policy_usage,
         reward_usage=tree.ledger.reward_usage,
         repeats=tree.ledger.repeats,
-        seconds=time.perf_counter() - started,
+        seconds=tree.ledger.seconds + time.perf_counter() - started,
         error=error,
         question_tokens=tree.ledger.question_tokens,
     )

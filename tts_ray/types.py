@@ -5,6 +5,7 @@ Token ids are the truth of a path; its text is what people and process reward mo
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Self
@@ -68,6 +69,15 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure the policy was of a step."""
+
+    mean: float
+    lowest_group: float | None
+    entropy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One reasoning step as sampled; `text` keeps its separator, `logprob` sums over its tokens."""
 
@@ -75,6 +85,7 @@ class Step:
     token_ids: tuple[int, ...]
     finish: Finish
     logprob: float
+    confidence: Confidence | None = None
 
     @property
     def is_blank(self) -> bool:
@@ -111,6 +122,12 @@ class Path:
     def is_complete(self) -> bool:
         """Whether the policy itself ended it; only such a path can be an answer."""
         return bool(self.steps) and self.steps[-1].finish is Finish.EOS
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether some of it was sampled only to look ahead: it is never an answer. Such children
+        are numbered -1, -2, ..., so that those beside them are what they would be without."""
+        return any(child < 0 for child in self.lineage)
 
     def extend(self, steps: tuple[Step, ...], child: int) -> "Path":
         """The path one expansion further on, as child number `child`; new steps are unscored."""
@@ -241,11 +258,43 @@ class SearchId:
         return f"{self.name} n={self.n}{self.label.removeprefix(self.name)}"
 
 
+class State(StrEnum):
+    """What became of a node of a search tree."""
+
+    KEPT = "kept"
+    """The search went on from it."""
+    PRUNED = "pruned"
+    """It could have been continued, and was not."""
+    COMPLETE = "complete"
+    """The policy ended its answer there."""
+    CUT = "cut"
+    """A token limit cut it."""
+    SCRATCH = "scratch"
+    """It was sampled only to look ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One generated step in its tree.
+
+    `parent` is the index of the node before it, None for a first step. `child` is its number among
+    the children of its parent; None if it was sampled in one go with the node before it, as the
+    steps of a whole solution are. `score` is None if no reward model was asked about it.
+    """
+
+    parent: int | None
+    child: int | None
+    step: Step
+    score: float | None
+    state: State
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One path that ended, and whether the search kept it as an answer."""
+    """A path that ended, by the index of its last node, and whether the search kept it as an
+    answer."""
 
-    path: Path
+    leaf: int
     kept: bool
     grade: Grade | None = None
 
@@ -254,7 +303,9 @@ class Candidate:
 class Record:
     """Everything one search did on one problem: evidence, not conclusions.
 
-    `candidates` are in lineage order. `question_tokens` is the length of the rendered question, the
+    `nodes` are all generated steps, pruned ones included, depth first: a node's parent comes before
+    it, siblings in the order of their numbers. `candidates` are the paths that ended, but for
+    scratch ones, in that order. `question_tokens` is the length of the rendered question, the
     root of the tree; 0 if nothing was sampled. `repeats` counts engine calls that had to be made
     again; `error` is set when the search failed, and the problem is then still owed.
     """
@@ -262,6 +313,7 @@ class Record:
     problem: Problem
     search: SearchId
     seed: int
+    nodes: tuple[Node, ...]
     candidates: tuple[Candidate, ...]
     policy_usage: Usage
     reward_usage: Usage
@@ -269,3 +321,22 @@ class Record:
     seconds: float
     error: str | None = None
     question_tokens: int = 0
+
+    def path(self, leaf: int) -> Path:
+        """The path from the question to a node, itself included."""
+        return path_to(self.nodes, leaf)
+
+
+def path_to(nodes: Sequence[Node], leaf: int) -> Path:
+    """The path from the question to the node `leaf`, itself included."""
+    on_it: list[Node] = []
+    at: int | None = leaf
+    while at is not None:
+        on_it.append(nodes[at])
+        at = nodes[at].parent
+    on_it.reverse()
+    return Path(
+        tuple(node.step for node in on_it),
+        tuple(node.score for node in on_it if node.score is not None),
+        tuple(node.child for node in on_it if node.child is not None),
+    )

@@ -16,19 +16,20 @@ COLUMNS = [
     "level",
     *search_columns.NAMES,
     "error",
+    "nodes.list.element.parent",
+    "nodes.list.element.score",
+    "candidates.list.element.leaf",
     "candidates.list.element.kept",
     "candidates.list.element.group",
     "candidates.list.element.correct",
     "candidates.list.element.ungraded",
-    "candidates.list.element.scores",
     "policy_usage",
     "reward_usage",
     "repeats",
     "seconds",
     "question_tokens",
 ]
-"""The Parquet columns an outcome is made from; those in results.schema.LATER may be missing."""
-
+"""The Parquet columns an outcome is made from."""
 
 HEADLINE = "last-vote"
 """The aggregation to show where there are scores; else it is the majority vote."""
@@ -60,10 +61,11 @@ class Outcome:
     def of(cls, record: Record) -> "Outcome":
         """The outcome of a graded record."""
         graded = [(c, c.grade) for c in record.candidates if c.grade is not None]
+        scores = [record.path(candidate.leaf).scores for candidate, _ in graded]
         pool = Pool(
             tuple(grade.group if candidate.kept else None for candidate, grade in graded),
             tuple(grade.correct for _, grade in graded),
-            tuple(candidate.path.scores for candidate, _ in graded),
+            tuple(scores),
         )
         return cls(
             record.problem.id,
@@ -77,17 +79,18 @@ class Outcome:
             record.error,
             record.question_tokens,
             sum(c.kept and grade.ungraded is not None for c, grade in graded),
-            *asked_and_unscored((grade.group, c.path.scores) for c, grade in graded),
+            *asked_and_unscored(zip((grade.group for _, grade in graded), scores, strict=True)),
         )
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Outcome":
         """The outcome of a Parquet row that has COLUMNS."""
-        candidates = row["candidates"]
+        candidates, nodes = row["candidates"], row["nodes"]
+        scores = [scores_to(nodes, each["leaf"]) for each in candidates]
         pool = Pool(
             tuple(each["group"] if each["kept"] else None for each in candidates),
             tuple(bool(each["correct"]) for each in candidates),
-            tuple(tuple(each["scores"]) for each in candidates),
+            tuple(scores),
         )
         return cls(
             row["problem_id"],
@@ -100,8 +103,8 @@ class Outcome:
             row["seconds"],
             row["error"],
             row["question_tokens"],
-            sum(each["kept"] and each.get("ungraded") is not None for each in candidates),
-            *asked_and_unscored((each["group"], each["scores"]) for each in candidates),
+            sum(each["kept"] and each["ungraded"] is not None for each in candidates),
+            *asked_and_unscored(zip((c["group"] for c in candidates), scores, strict=True)),
         )
 
     @property
@@ -123,6 +126,16 @@ class Outcome:
         """Whether the answer that `aggregation` selects from the kept candidates is correct."""
         size = len(self.pool.groups)
         return bool(size) and expected_accuracy(self.pool, aggregation, [size]) == [1.0]
+
+
+def scores_to(nodes: Sequence[Mapping[str, Any]], leaf: int) -> tuple[float, ...]:
+    """The scores on the path from the question to a node of a row."""
+    found = []
+    at: int | None = leaf
+    while at is not None:
+        found.append(nodes[at]["score"])
+        at = nodes[at]["parent"]
+    return tuple(score for score in reversed(found) if score is not None)
 
 
 def asked_and_unscored(

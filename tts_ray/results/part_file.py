@@ -9,15 +9,14 @@ neither, and are checked as far as Parquet itself can be.
 import hashlib
 import io
 import re
-from collections.abc import Set
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tts_ray.errors import StoreError
+from tts_ray.results import earlier
 from tts_ray.results.folder import Folder
-from tts_ray.results.schema import LATER, MAY_BE_NULL, READABLE, SCHEMA, VERSION, to_row
-from tts_ray.results.search_columns import NEW, upgraded
+from tts_ray.results.schema import MAY_BE_NULL, SCHEMA, VERSION, to_row
 from tts_ray.types import Record
 
 SEAL = b"tts_ray.sha256"
@@ -81,8 +80,8 @@ def read_part(
     folder: Folder, name: str, columns: list[str] | None, schema: pa.Schema = SCHEMA
 ) -> pa.Table:
     """The rows of a part, checked against its checksum; with `columns`, only those, nested ones
-    as candidates.list.element.kept. What earlier versions did not write is null, or in a choice of
-    nested columns not there. Another sealed file than a part is read by its own `schema`.
+    as candidates.list.element.kept. Of a file of an earlier schema, nested columns come whole.
+    Another sealed file than a part is read by its own `schema`.
 
     Raises:
         BadPart: it is no such file, or not all of one, or is not what was written.
@@ -104,25 +103,45 @@ def read_part(
         version = file.schema_arrow.metadata[b"tts_ray.schema"].decode("utf-8", "replace")
         if not at and (SEAL in said or NAME in said):
             raise BadPart(f"{where} is not readable (its checksum is damaged)")
-        if version not in READABLE:
+        if version not in (*earlier.READABLE, VERSION):
             raise StoreError(
                 f"{where} has schema {version}, and this tts_ray reads schema "
-                f"{' and '.join(READABLE)}; read it with the version named in run.yaml"
+                f"{', '.join(earlier.READABLE)} and {VERSION}; read it with the version named in "
+                f"run.yaml"
             )
         if said.get(NAME, name.encode()) != name.encode():
             raise BadPart(f"{where} is a copy of {said[NAME].decode('utf-8', 'replace')}")
         is_old = version != VERSION
-        check_schema(file.schema_arrow, schema, where, NEW if is_old else set())
-        table = file.read(columns and [c for c in columns if not is_old or c not in NEW])
+        wanted = earlier.schema_of(version, schema) if is_old else schema
+        check_schema(file.schema_arrow, wanted, where, earlier.LATER if is_old else frozenset())
+        table = file.read(None if is_old or not at else columns)
         if not at:
             table.validate(full=True)
         if is_old:
-            table = upgraded(table)
+            table = earlier.upgraded(table, schema)
+        if not at and schema is SCHEMA:
+            check_tree(table, where)
+        if columns:
+            table = table.select(list(dict.fromkeys(each.split(".")[0] for each in columns)))
         check_nulls(table, where)
-        return table if columns else with_later_columns(table, schema).cast(schema)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        return table if columns else table.select(schema.names).cast(schema)
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
         reason = " ".join(str(error).split())
         raise BadPart(f"{where} is not readable ({reason[:200]})") from None
+
+
+def check_tree(table: pa.Table, where: str) -> None:
+    """Refuse rows whose nodes are no tree.
+
+    Raises:
+        BadPart: a node does not come after its parent, or a candidate's leaf is none.
+    """
+    for row in table.select(["nodes", "candidates"]).to_pylist():
+        parents = (node["parent"] for node in row["nodes"])
+        if not all(p is None or 0 <= p < at for at, p in enumerate(parents)) or not all(
+            0 <= each["leaf"] < len(row["nodes"]) for each in row["candidates"]
+        ):
+            raise BadPart(f"{where} has a row whose nodes are no tree")
 
 
 def version_of(folder: Folder, name: str) -> str | None:
@@ -135,41 +154,30 @@ def version_of(folder: Folder, name: str) -> str | None:
     return said.decode("utf-8", "replace") if said else None
 
 
-def check_schema(found: pa.Schema, wanted: pa.Schema, where: str, lacks: Set[str]) -> None:
-    """Refuse a file whose columns are not those of its schema, but for what it `lacks` as a file of
-    an earlier one.
+def check_schema(found: pa.Schema, wanted: pa.Schema, where: str, may_lack: frozenset[str]) -> None:
+    """Refuse a file whose columns are not those of its schema.
 
     Raises:
         BadPart: one is missing, foreign, or of another type.
     """
-    wanted = pa.schema([field for field in wanted if field.name not in lacks])
-    if not fits(pa.struct(list(found)), pa.struct(list(wanted))):
-        other = {f.name for f in found} ^ set(wanted.names) or {"the columns' types"}
+    if not fits(pa.struct(list(found)), pa.struct(list(wanted)), may_lack):
+        other = set(found.names) ^ set(wanted.names) or {"the columns' types"}
         raise BadPart(f"{where} does not have the columns of a part: {', '.join(sorted(other))}")
 
 
-def fits(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether a type is the wanted one, or lacks only what earlier versions did not write."""
+def fits(found: pa.DataType, wanted: pa.DataType, may_lack: frozenset[str]) -> bool:
+    """Whether a type is the wanted one, or lacks only fields that it may."""
     if pa.types.is_struct(found) and pa.types.is_struct(wanted):
         names = {field.name for field in found}
         missing = {field.name for field in wanted} - names
-        return missing <= LATER and all(
+        return missing <= may_lack and all(
             wanted.get_field_index(name) >= 0
-            and fits(found.field(name).type, wanted.field(name).type)
+            and fits(found.field(name).type, wanted.field(name).type, may_lack)
             for name in names
         )
     if pa.types.is_list(found) and pa.types.is_list(wanted):
-        return fits(found.value_type, wanted.value_type)
+        return fits(found.value_type, wanted.value_type, may_lack)
     return bool(found == wanted)
-
-
-def with_later_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with nulls in the columns that earlier versions did not write, in the schema's
-    order."""
-    for field in schema:
-        if field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    return table.select(schema.names)
 
 
 def check_nulls(table: pa.Table, where: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from tts_ray.errors import StoreError
+from tts_ray.results import earlier
 from tts_ray.results.description import FILE, stored_identity
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import newer_grades, with_newer_grades
@@ -33,7 +34,7 @@ from tts_ray.results.part_file import (
     version_of,
 )
 from tts_ray.results.problem_list import problem_list
-from tts_ray.results.schema import READABLE, SCHEMA, VERSION, to_record
+from tts_ray.results.schema import SCHEMA, to_record
 from tts_ray.results.search_columns import from_columns
 from tts_ray.types import Record, SearchId
 from tts_ray.yaml_text import dump_yaml
@@ -212,7 +213,7 @@ def refuse_other_run(folder: Folder, identity: dict[str, Any]) -> None:
     if FILE not in folder.files():
         raise StoreError(f"{folder} has results but no {FILE}; choose another run=")
     version = version_of(folder, parts(folder)[0])
-    if version in READABLE and version != VERSION:
+    if version in earlier.READABLE:
         raise StoreError(
             f"{folder} has results of schema {version}: jobs/report.py, sweep_report.py and "
             f"sync.py read them, but no job goes on with them; choose another run="

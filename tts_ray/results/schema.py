@@ -1,5 +1,6 @@
 """Records as Parquet rows and back. docs/results.md says what each column means."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -7,42 +8,51 @@ import pyarrow as pa
 from tts_ray.results import search_columns
 from tts_ray.types import (
     Candidate,
+    Confidence,
     Finish,
     Grade,
-    Path,
+    Node,
     Problem,
     Record,
+    State,
     Step,
     Ungraded,
     Usage,
 )
 
-VERSION = "3"
-READABLE = ("2", VERSION)
-"""Versions whose files can be read; only the last one is written, and gone on with."""
-LATER = frozenset({"ungraded", "also_accepted"})
-"""Nullable columns that parts of this version may lack: they were added later."""
+VERSION = "4"
+"""The only one that is written, and gone on with; earlier.py reads the others."""
 MAY_BE_NULL = frozenset({"level", "error", "unit", "also_accepted"})
 """The columns that a row need not have a value of."""
 
-STEP = pa.struct(
+CONFIDENCE = pa.struct(
     [
+        ("mean", pa.float64()),
+        ("lowest_group", pa.float64()),
+        ("entropy", pa.float64()),
+    ]
+)
+NODE = pa.struct(
+    [
+        ("parent", pa.int32()),
+        ("child", pa.int32()),
         ("text", pa.string()),
         ("token_ids", pa.list_(pa.int32())),
         ("finish", pa.string()),
         ("logprob", pa.float64()),
+        ("confidence", CONFIDENCE),
+        ("score", pa.float64()),
+        ("state", pa.string()),
     ]
 )
 CANDIDATE = pa.struct(
     [
-        ("lineage", pa.list_(pa.int32())),
+        ("leaf", pa.int32()),
         ("kept", pa.bool_()),
         ("answer", pa.string()),
         ("group", pa.int32()),
         ("correct", pa.bool_()),
         ("ungraded", pa.string()),
-        ("scores", pa.list_(pa.float64())),
-        ("steps", pa.list_(STEP)),
     ]
 )
 USAGE = pa.struct(
@@ -64,6 +74,7 @@ SCHEMA = pa.schema(
         ("level", pa.int32()),
         *search_columns.FIELDS,
         ("seed", pa.int64()),
+        ("nodes", pa.list_(NODE)),
         ("candidates", pa.list_(CANDIDATE)),
         ("policy_usage", USAGE),
         ("reward_usage", USAGE),
@@ -86,6 +97,7 @@ def to_row(record: Record) -> dict[str, Any]:
         "level": record.problem.level,
         **search_columns.to_columns(record.search),
         "seed": record.seed,
+        "nodes": [to_node(node) for node in record.nodes],
         "candidates": [to_candidate(candidate) for candidate in record.candidates],
         "policy_usage": to_usage(record.policy_usage),
         "reward_usage": to_usage(record.reward_usage),
@@ -97,25 +109,30 @@ def to_row(record: Record) -> dict[str, Any]:
     }
 
 
+def to_node(node: Node) -> dict[str, Any]:
+    step, confidence = node.step, node.step.confidence
+    return {
+        "parent": node.parent,
+        "child": node.child,
+        "text": step.text,
+        "token_ids": step.token_ids,
+        "finish": step.finish.value,
+        "logprob": step.logprob,
+        "confidence": confidence and asdict(confidence),
+        "score": node.score,
+        "state": node.state.value,
+    }
+
+
 def to_candidate(candidate: Candidate) -> dict[str, Any]:
     grade = candidate.grade or Grade()
     return {
-        "lineage": list(candidate.path.lineage),
+        "leaf": candidate.leaf,
         "kept": candidate.kept,
         "answer": grade.answer,
         "group": grade.group,
         "correct": grade.correct if candidate.grade else None,
         "ungraded": grade.ungraded.value if grade.ungraded else None,
-        "scores": list(candidate.path.scores),
-        "steps": [
-            {
-                "text": step.text,
-                "token_ids": list(step.token_ids),
-                "finish": step.finish.value,
-                "logprob": step.logprob,
-            }
-            for step in candidate.path.steps
-        ],
     }
 
 
@@ -130,6 +147,7 @@ def to_record(row: dict[str, Any]) -> Record:
         problem=Problem(row["problem_id"], row["question"], row["reference"], row["level"], also),
         search=search_columns.from_columns(row),
         seed=row["seed"],
+        nodes=tuple(from_node(node) for node in row["nodes"]),
         candidates=tuple(from_candidate(candidate) for candidate in row["candidates"]),
         policy_usage=Usage(**row["policy_usage"]),
         reward_usage=Usage(**row["reward_usage"]),
@@ -140,14 +158,18 @@ def to_record(row: dict[str, Any]) -> Record:
     )
 
 
-def from_candidate(row: dict[str, Any]) -> Candidate:
-    steps = tuple(
-        Step(step["text"], tuple(step["token_ids"]), Finish(step["finish"]), step["logprob"])
-        for step in row["steps"]
+def from_node(row: dict[str, Any]) -> Node:
+    confidence = row["confidence"] and Confidence(**row["confidence"])
+    step = Step(
+        row["text"], tuple(row["token_ids"]), Finish(row["finish"]), row["logprob"], confidence
     )
+    return Node(row["parent"], row["child"], step, row["score"], State(row["state"]))
+
+
+def from_candidate(row: dict[str, Any]) -> Candidate:
     grade = None
     if row["correct"] is not None:
         ungraded = row.get("ungraded")
         known = Ungraded(ungraded) if ungraded else None
         grade = Grade(row["answer"], row["group"], row["correct"], known)
-    return Candidate(Path(steps, tuple(row["scores"]), tuple(row["lineage"])), row["kept"], grade)
+    return Candidate(row["leaf"], row["kept"], grade)

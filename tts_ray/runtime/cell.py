@@ -28,7 +28,7 @@ from tts_ray.results.problem_list import ProblemList, problem_list, renewed
 from tts_ray.results.run_directory import RunDirectory, read
 from tts_ray.results.tracking import Tracker, tracker_of
 from tts_ray.runtime.versions import revision, versions
-from tts_ray.types import Candidate, Grade, Record, SearchId
+from tts_ray.types import Grade, Record, SearchId, State
 
 log = logging.getLogger(__name__)
 
@@ -191,14 +191,11 @@ def problems_of(dataset: DatasetConfig) -> ProblemSet:
 async def grade(record: Record, grader: Grader) -> Record:
     """The record with a grade for every candidate; only a complete path has an answer."""
     answers = [
-        extract_answer(candidate.path.text) if candidate.path.is_complete else None
-        for candidate in record.candidates
+        extract_answer(record.path(each.leaf).text)
+        if record.nodes[each.leaf].state is State.COMPLETE
+        else None
+        for each in record.candidates
     ]
     grades: list[Grade] = await grader.grade(answers, record.problem.answers)
-    return replace(
-        record,
-        candidates=tuple(
-            Candidate(candidate.path, candidate.kept, found)
-            for candidate, found in zip(record.candidates, grades, strict=True)
-        ),
-    )
+    graded = zip(record.candidates, grades, strict=True)
+    return replace(record, candidates=tuple(replace(each, grade=found) for each, found in graded))

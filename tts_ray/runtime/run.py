@@ -157,7 +157,7 @@ def gauges(session: Session, progress: RunProgress) -> dict[str, float]:
     return found | {f"idle_share/{role}": pool.idle_share for role, pool in session.pools.items()}
 
 
-def until(stop: Stop, trials: dict[Trial, Cell]) -> Iterator[Trial]:
+def until(stop: Stop, trials: Iterable[Trial]) -> Iterator[Trial]:
     """The trials in order, up to when `stop` says so."""
     for trial in trials:
         if stop():

@@ -51,7 +51,7 @@ class Adaptive(Search):
         pilot = await tree.expand([tree.root], width=self.strategy.pilot, whole=True)
         route = self.strategy.route(self.n, pilot_estimate(pilot))
         search = method(route, self.n - self.strategy.pilot)
-        answers = await search(tree.fork(self.strategy.pilot))
+        answers = await search(tree)
         if isinstance(search, BestOfN):
             return [path for path in pilot if path.is_complete] + answers
         return answers

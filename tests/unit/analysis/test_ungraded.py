@@ -6,15 +6,16 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from tests.unit import builders
 from tts_ray.analysis.curves import points
 from tts_ray.analysis.live import metrics, problems_table, searches_table
-from tts_ray.analysis.outcomes import COLUMNS, Outcome
+from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.report import accuracy_table
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.flops import ModelSize, Sizes
-from tts_ray.results.schema import LATER, SCHEMA, to_record, to_row
+from tts_ray.results.schema import SCHEMA, to_record, to_row
 from tts_ray.search.best_of_n import Majority
-from tts_ray.types import NO_USAGE, Candidate, Finish, Grade, Path, Problem, Record, Step, Ungraded
+from tts_ray.types import Grade, Ungraded
 
 SEARCH = Majority(n=2).id
 SIZES = Sizes(ModelSize(1e9))
@@ -22,10 +23,8 @@ RIGHT = Grade("1", 0, True)
 
 
 def record(number, *grades, kept=True, error=None):
-    path = Path((Step("", (1,), Finish.EOS, 0.0),), (), (0,))
-    candidates = tuple(Candidate(path, kept, grade) for grade in grades)
-    problem = Problem.of(f"question {number}", "1")
-    return Record(problem, SEARCH, 0, candidates, NO_USAGE, NO_USAGE, 0, 1.0, error)
+    solutions = [builders.solution("", (), grade, kept=kept) for grade in grades]
+    return builders.record(*solutions, number=number, search=SEARCH, error=error)
 
 
 def given_up(reason):
@@ -50,24 +49,6 @@ def test_the_reason_is_stored_and_read_back(reason):
     assert stored(each)["candidates"][1]["ungraded"] == reason
     assert to_record(stored(each)) == each
     assert Outcome.from_row(stored(each)) == Outcome.of(each)
-
-
-def test_a_row_of_an_earlier_version_has_nothing_marked():
-    row = stored(record(1, RIGHT, given_up(Ungraded.TIME)))
-    for candidate in row["candidates"]:
-        del candidate["ungraded"]
-    assert to_record(row).candidates[1].grade == Grade("x", 1, False)
-    assert Outcome.from_row(row).ungraded == 0
-
-
-def test_the_columns_that_came_later_are_nullable_columns_of_the_schema():
-    element = SCHEMA.field("candidates").type.value_type
-    for name in LATER:
-        if name in SCHEMA.names:
-            assert SCHEMA.field(name).nullable
-        else:
-            assert element.field(name).nullable
-            assert f"candidates.list.element.{name}" in COLUMNS
 
 
 def test_problems_with_a_marked_candidate_count_once_if_it_was_kept():

@@ -7,6 +7,7 @@ import math
 import pytest
 from rich.console import Console
 
+from tests.unit import builders
 from tests.unit.analysis.test_ungraded import SIZES, board, stored
 from tts_ray.analysis.curves import points
 from tts_ray.analysis.live import metrics, problems_table, searches_table
@@ -14,7 +15,7 @@ from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.report import accuracy_table
 from tts_ray.runtime.run import warn_of_unscored
 from tts_ray.search.best_of_n import BestOfN
-from tts_ray.types import NO_USAGE, Candidate, Finish, Grade, Path, Problem, Record, Step
+from tts_ray.types import Grade
 
 SEARCH = BestOfN(n=4).id
 FITS, BEYOND, PARTLY, NOT_ASKED = (0.5, 0.9), (math.nan, math.nan), (0.5, math.nan), ()
@@ -22,12 +23,11 @@ ANSWER, NO_ANSWER = Grade("1", 0, True), Grade()
 
 
 def candidate(scores, grade=ANSWER, kept=True):
-    return Candidate(Path((Step("", (1,), Finish.EOS, 0.0),), scores, (0,)), kept, grade)
+    return builders.solution("", scores, grade, kept=kept)
 
 
 def record(*candidates, number=1, error=None):
-    problem = Problem.of(f"question {number}", "1")
-    return Record(problem, SEARCH, 0, candidates, NO_USAGE, NO_USAGE, 0, 1.0, error)
+    return builders.record(*candidates, number=number, search=SEARCH, error=error)
 
 
 @pytest.mark.parametrize(

@@ -75,41 +75,12 @@ def test_a_search_that_is_stored_twice_counts_once(folder):
     assert len(list(records(folder))) == 2
 
 
-def test_a_part_of_before_there_were_checksums_is_read_with_what_it_lacks_as_null(folder):
-    element = SCHEMA.field("candidates").type.value_type
-    older = pa.struct([field for field in element if field.name != "ungraded"])
-    at = SCHEMA.get_field_index("candidates")
-    schema = SCHEMA.set(at, pa.field("candidates", pa.list_(older)))
-    rows = [to_row(record_of(1))]
-    for candidate in rows[0]["candidates"]:
-        del candidate["ungraded"]
-    write(folder, [record_of(2)])
-    folder.write("part-000002.parquet", unsealed(schema, rows))
-    assert [row["problem_id"] for row in read(folder).to_pylist()] == [
-        record_of(number).problem.id for number in (2, 1)
-    ]
-    assert list(records(folder)) == [record_of(2), record_of(1)]
-    with opened(folder):
-        assert len(parts(folder)) == 2
-
-
 @pytest.mark.parametrize("also", [(), ("1/2",), ("1/2", "half")])
 def test_further_accepted_answers_are_stored_and_read_back(folder, also):
     each = replace(record_of(1), problem=Problem.of("q", "0.5", 3, also))
     write(folder, [each])
     assert list(records(folder)) == [each]
     assert read(folder).column("also_accepted").to_pylist() == [list(also) or None]
-
-
-def test_a_part_without_further_accepted_answers_is_read_beside_one_that_has_them(folder):
-    rows = [to_row(record_of(1))]
-    del rows[0]["also_accepted"]
-    newer = replace(record_of(2), problem=Problem.of("q", "1", 3, ("2",)))
-    write(folder, [newer])
-    folder.write("part-000002.parquet", unsealed(without("also_accepted"), rows))
-    assert list(records(folder)) == [newer, record_of(1)]
-    assert read(folder).column_names == SCHEMA.names
-    assert len(read(folder, ["problem_id", "also_accepted"])) == 2
 
 
 def without(name):

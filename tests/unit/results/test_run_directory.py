@@ -12,40 +12,26 @@ import pytest
 import yaml
 
 from tests.patience import PATIENCE_S
+from tests.unit import builders
 from tts_ray.errors import StoreError
 from tts_ray.results.description import describe
 from tts_ray.results.run_directory import RunDirectory, parts, read
 from tts_ray.results.schema import to_record
-from tts_ray.search.best_of_n import BestOfN
-from tts_ray.types import (
-    UNSCORED,
-    Candidate,
-    Finish,
-    Grade,
-    Path,
-    Problem,
-    Record,
-    SearchId,
-    Step,
-    Usage,
-)
+from tts_ray.types import UNSCORED, Grade, Usage
 
 IDENTITY = {"policy": {"name": "a"}, "seed": 0}
 
 
 def record_of(number, error=None):
-    step = Step("So \\boxed{1}.", (5, 6), Finish.EOS, -0.5)
-    path = Path((step,), (0.25,), (0,))
-    return Record(
-        Problem.of(f"question {number}", "1", 3),
-        BestOfN(n=2).id,
-        0,
-        (Candidate(path, True, Grade("1", 0, True)), Candidate(path, False, Grade())),
-        Usage(10, 4, 2, 1),
-        Usage(12, 0, 0, 1),
-        1,
-        0.5,
-        error,
+    return builders.record(
+        builders.solution(scores=(0.25,), grade=Grade("1", 0, True)),
+        builders.solution(scores=(0.25, 0.5), grade=Grade(), kept=False),
+        number=number,
+        policy_usage=Usage(10, 4, 2, 1),
+        reward_usage=Usage(12, 0, 0, 1),
+        repeats=1,
+        seconds=0.5,
+        error=error,
     )
 
 
@@ -77,13 +63,10 @@ def test_what_was_written_is_read_back_the_same(folder):
 
 
 def test_an_unscored_step_stays_unscored(folder):
-    step = Step("", (), Finish.LENGTH, 0.0)
-    path = Path((step,), (UNSCORED,), (0,))
-    candidates = (Candidate(path, False, Grade()),)
-    record = Record(Problem.of("q", "1"), SearchId("s", 1), 0, candidates, Usage(), Usage(), 0, 0.0)
-    write(folder, [record])
+    unscored = builders.solution(scores=(0.5, UNSCORED), grade=Grade(), kept=False)
+    write(folder, [builders.record(unscored)])
     (row,) = read(folder).to_pylist()
-    assert math.isnan(to_record(row).candidates[0].path.scores[0])
+    assert math.isnan(to_record(row).path(1).scores[1])
 
 
 def test_a_second_job_on_the_directory_is_refused(folder):

@@ -6,11 +6,12 @@ from pathlib import Path as File
 
 import pytest
 
+from tests.unit import builders
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.errors import ConfigError
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import records
-from tts_ray.types import Candidate, Finish, Grade, Path, Record, Step, Usage
+from tts_ray.types import Grade, Usage
 
 ROWS = [{"problem": f"What is {number}?", "answer": str(number)} for number in range(12)]
 
@@ -19,16 +20,13 @@ def do_all(cell):
     """Store a right answer to every problem that is left; how many there were."""
     with cell:
         for trial in cell.trials:
-            step = Step(f"\\boxed{{{trial.problem.answer}}}", (1,), Finish.EOS, 0.0)
-            path = Path((step,), (0.5,), (0,))
-            grade = Grade(trial.problem.answer, 0, True)
-            record = Record(
-                trial.problem,
-                trial.search.id,
-                0,
-                (Candidate(path, True, grade),),
-                *(Usage(generated_tokens=1), Usage()),
-                *(0, 0.1),
+            answer = trial.problem.answer
+            grade = Grade(answer, 0, True)
+            record = builders.record(
+                builders.solution(f"\\boxed{{{answer}}}", (0.5,), grade),
+                problem=trial.problem,
+                search=trial.search.id,
+                policy_usage=Usage(generated_tokens=1),
             )
             asyncio.run(cell.directory.append(record))
         return len(cell.trials)

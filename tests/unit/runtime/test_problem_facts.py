@@ -9,6 +9,7 @@ from pathlib import Path as File
 import pytest
 import yaml
 
+from tests.unit import builders
 from tests.unit.runtime.test_changed_dataset import ROWS, do_all
 from tts_ray.config import DatasetConfig, load_config
 from tts_ray.door import enter
@@ -20,7 +21,7 @@ from tts_ray.results.tracking import run_id, tracker_of
 from tts_ray.runtime.cell import grade, warn_of_rows
 from tts_ray.runtime.doctor import check_dataset
 from tts_ray.search.best_of_n import Majority
-from tts_ray.types import Candidate, Finish, Path, Problem, Record, Step, Usage
+from tts_ray.types import Problem
 
 CONFIGS = File(__file__).parents[3] / "configs"
 BAD = {"problem": "What is nothing?", "answer": None}
@@ -142,9 +143,8 @@ def test_the_doctor_and_the_plan_say_what_was_left_out(tmp_path, capsys):
 
 def test_any_accepted_answer_is_right():
     problem = Problem.of("What is one half?", "0.5", also=("1/2", "half"))
-    steps = [Step(f"So \\boxed{{{x}}}.", (1,), Finish.EOS, 0.0) for x in ("half", "1/2", "2")]
-    candidates = tuple(Candidate(Path((step,), (), (at,)), True) for at, step in enumerate(steps))
-    record = Record(problem, Majority(n=3).id, 0, candidates, Usage(), Usage(), 0, 0.1)
+    solutions = [builders.solution(f"So \\boxed{{{x}}}.") for x in ("half", "1/2", "2")]
+    record = builders.record(*solutions, problem=problem, search=Majority(n=3).id)
 
     async def graded(record):
         async with Grader(1, 5.0) as grader:

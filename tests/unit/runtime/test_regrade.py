@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit import builders
 from tests.unit.results.test_run_directory import opened
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.door import enter
@@ -15,7 +16,7 @@ from tts_ray.results.grade_file import grade_files
 from tts_ray.results.run_directory import parts, records
 from tts_ray.runtime.regrade import regrade
 from tts_ray.search.best_of_n import Majority
-from tts_ray.types import Candidate, Finish, Grade, Path, Problem, Record, Step, Ungraded, Usage
+from tts_ray.types import Grade, Problem, Ungraded
 
 HALF = Problem.of("What is one half?", "\\frac{1}{2}")
 OTHER = Problem.of("What is one third?", "\\frac{1}{3}")
@@ -30,11 +31,10 @@ IDENTITY = {
 
 def record(problem, *answers):
     """A search whose candidates box these (answer, grade)."""
-    candidates = []
-    for at, (answer, grade) in enumerate(answers):
-        step = Step(f"So \\boxed{{{answer}}}.", (1,), Finish.EOS, 0.0)
-        candidates.append(Candidate(Path((step,), (0.5,), (at,)), True, grade))
-    return Record(problem, Majority(n=2).id, 0, tuple(candidates), Usage(), Usage(), 0, 0.1)
+    solutions = [
+        builders.solution(f"So \\boxed{{{answer}}}.", (0.5,), grade) for answer, grade in answers
+    ]
+    return builders.record(*solutions, problem=problem, search=Majority(n=2).id)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_a_hard_problem_gets_a_beam_with_what_the_pilot_left(search_with):
     assert widths(outcome)[0] == (4, True)
     assert set(widths(outcome)[1:]) == {(12, False)}
     assert len(outcome.answers) == 3
-    assert len(outcome.tree.ledger.ended) == 4 + 12
+    assert len(outcome.tree.ended) == 4 + 12
 
 
 def test_a_medium_problem_gets_subtrees(search_with):

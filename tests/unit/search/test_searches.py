@@ -61,7 +61,7 @@ def test_beam_search_has_n_candidates_at_every_depth_and_keeps_n_over_m(search_w
         by_depth[len(paths[0].steps)] += len(paths)
     assert by_depth == dict.fromkeys(range(5), n)
     assert len(outcome.answers) == n // 4
-    assert len(outcome.tree.ledger.ended) == n
+    assert len(outcome.tree.ended) == n
 
 
 def test_beam_search_continues_the_best_candidates_only(search_with):
@@ -88,7 +88,7 @@ def test_dvts_of_one_subtree_is_beam_search(search_with):
     policy = {"policy": ScriptedPolicy(depth=6)}
     dvts, beam = search_with(Dvts(n=4, m=4), **policy), search_with(BeamSearch(n=4, m=4), **policy)
     assert leaf_facts(dvts.answers) == leaf_facts(beam.answers)
-    assert leaf_facts(dvts.tree.ledger.ended) == leaf_facts(beam.tree.ledger.ended)
+    assert leaf_facts(dvts.tree.ended) == leaf_facts(beam.tree.ended)
 
 
 def ends_early(path, seed, depth):
@@ -101,7 +101,7 @@ def ends_early(path, seed, depth):
 def test_a_complete_path_keeps_its_place_in_the_beam_and_wins_by_its_score(search_with):
     reward = ScriptedReward(judge=lambda question, text: 0.9 if "Early" in text else 0.5)
     outcome = search_with(BeamSearch(n=8, m=4), ScriptedPolicy(4, write=ends_early), reward)
-    early = [path for path in outcome.tree.ledger.ended if "Early" in path.text]
+    early = [path for path in outcome.tree.ended if "Early" in path.text]
     assert early
     assert {path.lineage for path in outcome.answers} & {path.lineage for path in early}
 
@@ -110,7 +110,7 @@ def test_a_complete_path_can_lose_its_place_and_is_still_recorded(search_with):
     reward = ScriptedReward(judge=lambda question, text: 0.1 if "Early" in text else 0.5)
     outcome = search_with(BeamSearch(n=8, m=4), ScriptedPolicy(4, write=ends_early), reward)
     assert all("Early" not in path.text for path in outcome.answers)
-    assert any("Early" in path.text for path in outcome.tree.ledger.ended)
+    assert any("Early" in path.text for path in outcome.tree.ended)
 
 
 def never_ends(path, seed, depth):
@@ -132,7 +132,7 @@ def is_cut(path, seed, depth):
 def test_a_path_cut_by_its_token_limit_takes_no_place_and_is_recorded(search_with, name):
     outcome = search_with(make_search(name, {"n": 8}), ScriptedPolicy(write=is_cut))
     assert outcome.answers == []
-    assert len(outcome.tree.ledger.ended) == 8
+    assert len(outcome.tree.ended) == 8
     assert sum(outcome.widths) == 8
 
 
