@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import SMALL
 from tests.patience import PATIENCE_S
-from tests.ray.evaluation import candidates, run, until
+from tests.ray.evaluation import run, trees, until
 from tts_ray import pocket
 from tts_ray.engines.load import ScriptedRewardSpec
 from tts_ray.engines.spec import PolicySpec
@@ -36,7 +36,7 @@ def actor_of(core):
 
 @pytest.fixture(scope="module")
 def calm(cluster):
-    return candidates(run(POLICIES, REWARDS))
+    return trees(run(POLICIES, REWARDS))
 
 
 def test_an_engine_that_is_killed_while_it_loads_loads_again(cluster):
@@ -67,6 +67,6 @@ def test_what_dies_is_restarted_whole_and_the_results_are_the_same(calm, victim)
         await until(lambda: slot.alive, "the replica is back")
 
     records = run(POLICIES, REWARDS, strike)
-    assert candidates(records) == calm
+    assert trees(records) == calm
     assert all(record.error is None for record in records.values())
     assert sum(record.repeats for record in records.values()) > 0

@@ -34,8 +34,8 @@ def run(policy, reward, act=None, **limits):
     return {(record.problem.id, record.search): record for record in records}
 
 
-def candidates(records):
-    return {key: record.candidates for key, record in records.items()}
+def trees(records):
+    return {key: (record.nodes, record.candidates) for key, record in records.items()}
 
 
 async def until(condition, what, seconds=PATIENCE_S):

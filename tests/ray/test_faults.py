@@ -15,7 +15,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from tests.patience import PATIENCE_S
-from tests.ray.evaluation import PROBLEMS, candidates, run, until
+from tests.ray.evaluation import PROBLEMS, run, trees, until
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
 from tts_ray.errors import EngineError, EnginesLost
@@ -50,7 +50,7 @@ def cluster_of(workers):
 @pytest.fixture(scope="module")
 def calm():
     with cluster_of(1):
-        return candidates(run(Fleet(ScriptedPolicySpec(), place=WHOLE), REWARD))
+        return trees(run(Fleet(ScriptedPolicySpec(), place=WHOLE), REWARD))
 
 
 def where(actor):
@@ -85,7 +85,7 @@ def test_a_lost_node_costs_no_result_and_a_new_one_takes_its_place(calm):
             await until(lambda: slot.alive, "the replica is back")
 
         records = run(Fleet(SLOW, 2, WHOLE), REWARD, lose_a_node_and_add_one)
-    assert candidates(records) == calm
+    assert trees(records) == calm
     assert all(record.error is None for record in records.values())
     assert sum(record.repeats for record in records.values()) > 0
 
@@ -112,7 +112,7 @@ def test_a_stopped_engine_is_taken_for_dead_killed_and_started_again(calm):
             await until(lambda: slot.alive, "the replica is back")
 
         records = run(Fleet(SLOW, 2, WHOLE), REWARD, stop_one, stall_s=2)
-    assert candidates(records) == calm
+    assert trees(records) == calm
     assert sum(record.repeats for record in records.values()) > 0
 
 
@@ -120,7 +120,7 @@ def test_slow_calls_are_no_stall_while_others_end(calm):
     with cluster_of(1):
         slow = ScriptedPolicySpec(faults=Faults(seconds=1))
         records = run(Fleet(slow, place=WHOLE), REWARD, stall_s=2.5)
-    assert candidates(records) == calm
+    assert trees(records) == calm
     assert sum(record.repeats for record in records.values()) == 0
 
 
@@ -138,7 +138,7 @@ def test_a_job_begins_with_the_least_and_takes_in_a_node_that_comes_later(calm):
             assert session.admission.sequences == 2 * room
 
         records = run(Fleet(SLOW, 2, WHOLE, least=1), REWARD, add_a_node)
-    assert candidates(records) == calm
+    assert trees(records) == calm
 
 
 def test_replicas_still_waiting_for_room_when_the_models_change_join_later():

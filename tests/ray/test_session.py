@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from tests.patience import PATIENCE_S
-from tests.ray.evaluation import PROBLEMS, SEARCHES, TINY, candidates, run
+from tests.ray.evaluation import PROBLEMS, SEARCHES, TINY, run, trees
 from tts_ray import pocket
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
@@ -31,7 +31,7 @@ def test_every_search_comes_back_through_actors(calm):
 
 def test_replicas_change_nothing_but_who_does_the_work(calm):
     many = run(Fleet(ScriptedPolicySpec(), 2, **TINY), Fleet(ScriptedRewardSpec(), 2, **TINY))
-    assert candidates(many) == candidates(calm)
+    assert trees(many) == trees(calm)
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -47,7 +47,7 @@ def test_calls_that_die_with_their_actor_are_repeated_and_the_records_say_so(cal
         Fleet(ScriptedRewardSpec(), **TINY),
         kill_the_first_that_works,
     )
-    assert candidates(records) == candidates(calm)
+    assert trees(records) == trees(calm)
     assert sum(record.repeats for record in records.values()) > 0
 
 
@@ -108,8 +108,8 @@ def test_models_that_come_again_stay_loaded_and_others_take_their_seats():
             assert session.loaded["policy"].seats == seats
             trial = Trial(problem, SEARCHES[0], Sampling(), 0)
             record = await solve(trial, session.engines)
-            assert {len(each.path.steps) for each in record.candidates} == {5}
-            assert all(each.path.scores for each in record.candidates)
+            paths = [record.path(each.leaf) for each in record.candidates]
+            assert {(len(path.steps), len(path.scores)) for path in paths} == {(5, 5)}
             wider = Fleet(ScriptedPolicySpec(5), 2, **TINY)
             await session.use({"policy": wider, "prm": reward})
             assert len(session.actors) == 3

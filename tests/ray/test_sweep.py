@@ -166,7 +166,8 @@ def test_a_pool_scored_again_is_what_the_search_would_have_left(finished, name):
 
     def facts(path):
         return {
-            r.problem.id: (r.search, r.candidates, r.policy_usage) for r in records(folder_at(path))
+            r.problem.id: (r.search, r.nodes, r.candidates, r.policy_usage)
+            for r in records(folder_at(path))
         }
 
     assert facts(again) == facts(pool)
