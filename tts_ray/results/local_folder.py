@@ -10,7 +10,9 @@ from pathlib import Path
 from tts_ray.errors import StoreError
 from tts_ray.results.folder import Folder, Lock
 
-UNFINISHED = re.compile(r"((part|grades)-\d+\.parquet|run\.yaml|problems\.json|probe)\.tmp")
+UNFINISHED = re.compile(
+    r"((part-\d+(-\d+)?|grades-\d+)\.parquet|run\.yaml|problems\.json|probe)\.tmp"
+)
 """What a killed job may leave behind."""
 
 

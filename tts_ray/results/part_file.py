@@ -9,6 +9,10 @@ neither, and are checked as far as Parquet itself can be.
 import hashlib
 import io
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,22 +28,14 @@ NAME = b"tts_ray.part"
 MARK = b"sha256:"
 BLANK = b"0" * 64
 _MARKED = re.compile(rb"tts_ray\.sha256.{1,8}?sha256:([0-9a-f]{64})", re.DOTALL)
-_PART = re.compile(r"part-(\d{6,12})\.parquet")
 
 
 class BadPart(StoreError):
     """A part that is truncated, damaged, a copy, or not written by this package."""
 
 
-def part_name(number: int) -> str:
-    """The name of a run's part, counted from 1."""
-    return f"part-{number:06d}.parquet"
-
-
-def part_number(name: str) -> int | None:
-    """The number of a part; None if the name is no part's."""
-    found = _PART.fullmatch(name)
-    return int(found[1]) if found else None
+class GonePart(StoreError):
+    """A part that is not there: it may have been merged since the folder was listed."""
 
 
 def to_part(name: str, records: list[Record]) -> bytes:
@@ -49,16 +45,40 @@ def to_part(name: str, records: list[Record]) -> bytes:
 
 def sealed_file(name: str, table: pa.Table) -> bytes:
     """A table as a Parquet file of that name, with its checksum in it."""
-    content = io.BytesIO()
-    with pq.ParquetWriter(content, table.schema, compression="zstd") as writer:
-        writer.write_table(table)
-        writer.add_key_value_metadata({NAME: name, SEAL: MARK + BLANK})
-    blank = content.getvalue()
-    at = blank.rindex(MARK + BLANK) + len(MARK)
-    return blank[:at] + digest(blank, at) + blank[at + len(BLANK) :]
+    file = SealedFile(table.schema)
+    file.write(table)
+    return file.sealed(name)
 
 
-def seal_of(content: bytes) -> int:
+class SealedFile:
+    """A Parquet file in memory that grows by row groups and at its end gets a name, and its
+    checksum."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._content = io.BytesIO()
+        self._writer = pq.ParquetWriter(self._content, schema, compression="zstd")
+
+    @property
+    def size(self) -> int:
+        """The bytes that were written so far."""
+        return self._content.tell()
+
+    def write(self, table: pa.Table) -> None:
+        """Add a row group."""
+        self._writer.write_table(table)
+
+    def sealed(self, name: str) -> bytes:
+        """The whole file; the last that is asked of it."""
+        self._writer.add_key_value_metadata({NAME: name, SEAL: MARK + BLANK})
+        self._writer.close()
+        # Sealed in its place: a merged part is large.
+        with self._content.getbuffer() as view:
+            at = seal_of(view)
+            view[at : at + len(BLANK)] = digest(view, at)
+        return self._content.getvalue()
+
+
+def seal_of(content: bytes | memoryview) -> int:
     """Where in a file its own checksum begins; 0 if it has none. It is looked for in the footer
     alone, since the pages hold what a model wrote."""
     length = int.from_bytes(content[-8:-4], "little")
@@ -67,7 +87,7 @@ def seal_of(content: bytes) -> int:
     return marks[-1].start(1) if marks else 0
 
 
-def digest(content: bytes, at: int) -> bytes:
+def digest(content: bytes | memoryview, at: int) -> bytes:
     """The checksum of a file whose own checksum begins at `at`."""
     view = memoryview(content)
     found = hashlib.sha256(view[:at])
@@ -76,26 +96,35 @@ def digest(content: bytes, at: int) -> bytes:
     return found.hexdigest().encode()
 
 
-def read_part(
-    folder: Folder, name: str, columns: list[str] | None, schema: pa.Schema = SCHEMA
-) -> pa.Table:
-    """The rows of a part, checked against its checksum; with `columns`, only those, nested ones
-    as candidates.list.element.kept. Of a file of an earlier schema, nested columns come whole.
-    Another sealed file than a part is read by its own `schema`.
+@dataclass(frozen=True)
+class OpenPart:
+    """A part whose bytes are what was written, as far as they say; not yet unpacked."""
+
+    file: pq.ParquetFile
+    where: str
+    version: str
+    is_sealed: bool
+
+
+def open_part(folder: Folder, name: str, schema: pa.Schema = SCHEMA) -> OpenPart:
+    """A part, checked against its checksum. Another sealed file than a part is one of `schema`.
 
     Raises:
         BadPart: it is no such file, or not all of one, or is not what was written.
+        GonePart: it is not there.
         StoreError: it cannot be reached, or is of another version of this package.
     """
     where = folder.address(name)
     try:
         content = folder.read(name)
+    except FileNotFoundError as error:
+        raise GonePart(f"{where} cannot be read: {error}") from None
     except OSError as error:
         raise StoreError(f"{where} cannot be read: {error}") from None
     at = seal_of(content)
     if at and content[at : at + len(BLANK)] != digest(content, at):
         raise BadPart(f"{where} is not readable (not what was written: its checksum differs)")
-    try:
+    with told_as_bad(where):
         file = pq.ParquetFile(pa.BufferReader(content))
         said = file.metadata.metadata or {}
         if b"tts_ray.schema" not in (file.schema_arrow.metadata or {}):
@@ -111,23 +140,77 @@ def read_part(
             )
         if said.get(NAME, name.encode()) != name.encode():
             raise BadPart(f"{where} is a copy of {said[NAME].decode('utf-8', 'replace')}")
-        is_old = version != VERSION
-        wanted = earlier.schema_of(version, schema) if is_old else schema
-        check_schema(file.schema_arrow, wanted, where, earlier.LATER if is_old else frozenset())
-        table = file.read(None if is_old or not at else columns)
-        if not at:
-            table.validate(full=True)
-        if is_old:
-            table = earlier.upgraded(table, schema)
-        if not at and schema is SCHEMA:
-            check_tree(table, where)
-        if columns:
-            table = table.select(list(dict.fromkeys(each.split(".")[0] for each in columns)))
-        check_nulls(table, where)
-        return table if columns else table.select(schema.names).cast(schema)
+        if version == VERSION:
+            check_schema(file.schema_arrow, schema, where, frozenset())
+        else:
+            wanted = earlier.schema_of(version, schema)
+            check_schema(file.schema_arrow, wanted, where, earlier.LATER)
+    return OpenPart(file, where, version, bool(at))
+
+
+@contextmanager
+def told_as_bad(where: str) -> Iterator[None]:
+    """Raise what Parquet says of a damaged file as BadPart, in one line."""
+    try:
+        yield
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
         reason = " ".join(str(error).split())
         raise BadPart(f"{where} is not readable ({reason[:200]})") from None
+
+
+def read_part(
+    folder: Folder, name: str, columns: list[str] | None, schema: pa.Schema = SCHEMA
+) -> pa.Table:
+    """The rows of a part, checked against its checksum; with `columns`, only those, nested ones
+    as candidates.list.element.kept. Of a file of an earlier schema, nested columns come whole.
+    Another sealed file than a part is read by its own `schema`.
+
+    Raises:
+        BadPart, GonePart, StoreError: as `open_part`.
+    """
+    part = open_part(folder, name, schema)
+    return rows_of(part, part.file.read, columns, schema)
+
+
+def row_groups(part: OpenPart) -> Iterator[pa.Table]:
+    """The rows of an open part, a row group at a time: a merged part is large.
+
+    Raises:
+        BadPart: they are not what a part holds.
+    """
+    for at in range(part.file.num_row_groups):
+        yield rows_of(part, partial(part.file.read_row_group, at), None, SCHEMA)
+
+
+def rows_in(folder: Folder, name: str) -> int:
+    """How many rows a part holds, after all of them were read.
+
+    Raises:
+        BadPart, GonePart, StoreError: as `open_part`.
+    """
+    return sum(len(table) for table in row_groups(open_part(folder, name)))
+
+
+def rows_of(
+    part: OpenPart,
+    unpack: Callable[[list[str] | None], pa.Table],
+    columns: list[str] | None,
+    schema: pa.Schema,
+) -> pa.Table:
+    """Rows of an open part, as `read_part` has them."""
+    is_old = part.version != VERSION
+    with told_as_bad(part.where):
+        table = unpack(columns if part.is_sealed and not is_old else None)
+        if not part.is_sealed:
+            table.validate(full=True)
+        if is_old:
+            table = earlier.upgraded(table, schema)
+        if not part.is_sealed and schema is SCHEMA:
+            check_tree(table, part.where)
+        if columns:
+            table = table.select(list(dict.fromkeys(each.split(".")[0] for each in columns)))
+        check_nulls(table, part.where)
+        return table if columns else table.select(schema.names).cast(schema)
 
 
 def check_tree(table: pa.Table, where: str) -> None:

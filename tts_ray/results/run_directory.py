@@ -2,7 +2,8 @@
 
     run.yaml            the resolved configuration, its digest, versions, git revision
     problems.json       which problems it is about
-    part-000001.parquet finished searches, in whole files that appear atomically
+    part-000001.parquet finished searches, in whole files that appear atomically, and are merged
+                        into few at the end (compaction.py)
     lock                held by the running job
 
 It may lie on a local or shared file system or in an object store (folder.py). `append` returns only
@@ -12,27 +13,32 @@ once the record is stored, so a kill at any moment loses at most the searches in
 import asyncio
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 
 from tts_ray.errors import StoreError
 from tts_ray.results import earlier
+from tts_ray.results.compaction import compact, counting_sizes, finish_deletion
 from tts_ray.results.description import FILE, stored_identity
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import newer_grades, with_newer_grades
 from tts_ray.results.local_folder import UNFINISHED
 from tts_ray.results.part_file import (
     BadPart,
-    part_name,
-    part_number,
+    GonePart,
+    open_part,
     read_part,
+    row_groups,
+    rows_in,
     to_part,
     version_of,
 )
+from tts_ray.results.part_name import is_merged, part_name, part_numbers, split
 from tts_ray.results.problem_list import problem_list
 from tts_ray.results.schema import SCHEMA, to_record
 from tts_ray.results.search_columns import from_columns
@@ -40,10 +46,15 @@ from tts_ray.types import Record, SearchId
 from tts_ray.yaml_text import dump_yaml
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
+LISTINGS = 3
+"""How often the parts are listed by a reader while a job merges them."""
+ROWS_AT_ONCE = 16
+"""Rows that are unpacked at a time where each is a record."""
 OWN = re.compile(
     r"run\.yaml|problems\.json|lock(\.\w+)?|probe(-[\w-]+)?(\.tmp)?|job\.log(\.\d+)?|wandb|\w+\.png|"
-    r"report\.md|(part|grades)-\d+\.parquet(\.bad)?|" + UNFINISHED.pattern
+    r"report\.md|(part-\d+(-\d+)?|grades-\d+)\.parquet(\.bad)?|" + UNFINISHED.pattern
 )
 """What a run leaves in its directory."""
 OF_A_SWEEP = re.compile(r"strategy-.*\.yaml(\.tmp)?")
@@ -84,9 +95,10 @@ class RunDirectory:
                 self.folder.delete("probe")
                 self._describe()
                 self._set_bad_parts_aside()
-                self._sizes = part_sizes(self.folder)
-                numbers = [part_number(n.removesuffix(".bad")) for n in self.folder.names()]
-                self._next = 1 + max((n for n in numbers if n is not None), default=0)
+                finish_deletion(self.folder, self._lock)
+                self._sizes = counting_sizes(self.folder)
+                numbers = [part_numbers(n.removesuffix(".bad")) for n in self.folder.names()]
+                self._next = 1 + max((last for _, last in filter(None, numbers)), default=0)
                 self._opened = opened.pop_all()
         except OSError as error:
             raise StoreError(f"run directory {self.folder} cannot be written: {error}") from None
@@ -108,14 +120,13 @@ class RunDirectory:
         refuse_other_run(self.folder, self.identity)
 
     def _set_bad_parts_aside(self) -> None:
-        """Rename what is no whole result file, so that its searches are done again."""
-        for part in parts(self.folder):
-            try:
-                read_part(self.folder, part, None)
-            except BadPart as error:
+        """Rename what is no whole result file, so that its searches are done again, but for those
+        that are in the parts that a merged one was to replace."""
+        for part, found in examined(self.folder, lambda part: rows_in(self.folder, part)):
+            if isinstance(found, BadPart):
                 aside = f"{part}.bad"
                 self.folder.rename(part, aside)
-                log.warning("%s: set aside as %s, its searches are done again", error, aside)
+                log.warning("%s: set aside as %s, its searches are done again", found, aside)
 
     async def append(self, record: Record) -> None:
         """Write one record; returns once it is stored.
@@ -176,13 +187,22 @@ class RunDirectory:
             StoreError: a part is missing, or is not as long as it was.
         """
         self._lock.check()
-        found = part_sizes(self.folder)
+        found = counting_sizes(self.folder)
         lost = sorted(name for name, size in self._sizes.items() if found.get(name) != size)
         if lost:
             raise StoreError(
                 f"{self.folder}: {len(lost)} of the files that this job counted are missing or "
                 f"changed ({', '.join(lost[:3])}); the same command does their searches again"
             )
+
+    def merge_parts(self) -> None:
+        """Merge the parts of a run that ended into few. Its results are all there without that, so
+        what goes wrong is a warning."""
+        try:
+            compact(self.folder, self._lock)
+            self._sizes = counting_sizes(self.folder)
+        except (StoreError, OSError) as error:
+            log.warning("the parts are not all merged: %s", error)
 
 
 def refuse_other_files(folder: Folder) -> None:
@@ -251,21 +271,37 @@ def runs_in(folder: Folder) -> list[Folder]:
 
 
 def parts(folder: Folder) -> list[str]:
-    """The names of the result files of a run directory, oldest first.
+    """The names of the result files that count of a run directory, oldest first.
 
     Raises:
         StoreError: the place cannot be read.
     """
     try:
-        return [name for name in folder.files() if part_number(name) is not None]
+        counting, _ = split(folder.files())
     except OSError as error:
         raise StoreError(f"{folder} cannot be read: {error}") from None
+    return counting
 
 
-def part_sizes(folder: Folder) -> dict[str, int]:
-    """The bytes of each result file of a run directory."""
-    sizes = folder.sizes()
-    return {name: sizes[name] for name in sizes if part_number(name) is not None}
+def examined(folder: Folder, look: Callable[[str], T]) -> Iterator[tuple[str, T | BadPart]]:
+    """Every part that counts, with what `look` finds in it or finds wrong with it; where a merged
+    one is damaged, the parts that count in its place follow.
+
+    Raises:
+        OSError: the folder cannot be read.
+        StoreError: from `look`.
+    """
+    names = set(folder.files())
+    seen: set[str] = set()
+    while left := [name for name in split(names)[0] if name not in seen]:
+        for part in left:
+            seen.add(part)
+            try:
+                found: T | BadPart = look(part)
+            except BadPart as error:
+                names.remove(part)
+                found = error
+            yield part, found
 
 
 def read(folder: Folder, columns: list[str] | None = None) -> pa.Table:
@@ -276,7 +312,17 @@ def read(folder: Folder, columns: list[str] | None = None) -> pa.Table:
     Raises:
         StoreError: a part is not a whole file of this schema.
     """
-    tables = [whole_part(folder, part, columns) for part in parts(folder)]
+    for _ in range(LISTINGS):
+        names = parts(folder)
+        with suppress(GonePart), refusing_bad_parts():
+            tables = [read_part(folder, part, columns) for part in names]
+            if still_count(folder, names):
+                return joined(tables, columns)
+    raise being_merged(folder)
+
+
+def joined(tables: list[pa.Table], columns: list[str] | None) -> pa.Table:
+    """The rows of all parts as one table."""
     if not tables:
         schema = (
             SCHEMA
@@ -287,22 +333,8 @@ def read(folder: Folder, columns: list[str] | None = None) -> pa.Table:
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def whole_part(folder: Folder, part: str, columns: list[str] | None) -> pa.Table:
-    """The rows of a part, for readers, who set nothing aside.
-
-    Raises:
-        StoreError: it is not a whole file of this schema.
-    """
-    try:
-        return read_part(folder, part, columns)
-    except BadPart as error:
-        raise StoreError(
-            f"{error}; the run's own command sets it aside and does its searches again"
-        ) from None
-
-
 def records(folder: Folder) -> Iterator[Record]:
-    """Every finished record that counts, once, part by part; failed attempts are left out.
+    """Every finished record that counts, once, a few in memory; failed attempts are left out.
 
     Raises:
         StoreError: a part is not a whole file of this schema.
@@ -310,12 +342,49 @@ def records(folder: Folder) -> Iterator[Record]:
     dropped = set(problem_list(folder).dropped)
     newer = newer_grades(folder)
     seen: set[tuple[str, SearchId]] = set()
-    for part in parts(folder):
-        for row in whole_part(folder, part, None).to_pylist():
-            key = (row["problem_id"], from_columns(row))
-            if row["error"] is None and key not in seen and row["problem_id"] not in dropped:
-                seen.add(key)
-                yield to_record(with_newer_grades(row, newer))
+    for _ in range(LISTINGS):
+        names = parts(folder)
+        with suppress(GonePart), refusing_bad_parts():
+            for row in chain.from_iterable(rows_of_part(folder, part) for part in names):
+                key = (row["problem_id"], from_columns(row))
+                if row["error"] is None and key not in seen and row["problem_id"] not in dropped:
+                    seen.add(key)
+                    yield to_record(with_newer_grades(row, newer))
+            if still_count(folder, names):
+                return
+    raise being_merged(folder)
+
+
+def rows_of_part(folder: Folder, part: str) -> Iterator[dict[str, Any]]:
+    """The rows of a part, of which a few are unpacked at a time."""
+    for table in row_groups(open_part(folder, part)):
+        for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
+            yield from batch.to_pylist()
+
+
+def still_count(folder: Folder, names: list[str]) -> bool:
+    """Whether parts that were listed and read since are all that counted then: none was merged
+    meanwhile, by a job that ended."""
+    return all(name in names for name in parts(folder) if is_merged(name))
+
+
+def being_merged(folder: Folder) -> StoreError:
+    return StoreError(f"the parts of {folder} are being merged; read it again once that has ended")
+
+
+@contextmanager
+def refusing_bad_parts() -> Iterator[None]:
+    """Say what becomes of a damaged part, for readers, who set nothing aside.
+
+    Raises:
+        StoreError: it is not a whole file of this schema.
+    """
+    try:
+        yield
+    except BadPart as error:
+        raise StoreError(
+            f"{error}; the run's own command sets it aside and does its searches again"
+        ) from None
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:

@@ -8,7 +8,7 @@ from tts_ray.errors import StoreError
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import newer_grades
 from tts_ray.results.part_file import BadPart, read_part
-from tts_ray.results.run_directory import parts, refuse_other_files, refuse_other_run
+from tts_ray.results.run_directory import examined, refuse_other_files, refuse_other_run
 
 
 @dataclass
@@ -34,12 +34,12 @@ def look_at(folder: Folder, identity: dict[str, Any]) -> StoredRun:
         if folder.is_locked():
             raise StoreError(f"another job is writing to {folder}; wait for it or stop it")
         refuse_other_run(folder, identity)
-        for part in parts(folder):
-            try:
-                rows = read_part(folder, part, ["problem_id", "question", "error"]).to_pylist()
-            except BadPart:
+        columns = ["problem_id", "question", "error"]
+        for part, table in examined(folder, lambda part: read_part(folder, part, columns)):
+            if isinstance(table, BadPart):
                 found.bad_parts.append(part)
                 continue
+            rows = table.to_pylist()
             found.questions |= {row["problem_id"]: row["question"] for row in rows}
             found.searches += sum(row["error"] is None for row in rows)
         newer_grades(folder)

@@ -74,6 +74,7 @@ def rescore(source: Folder, config: RunConfig, console: Console) -> int:
             asyncio.run(score_all(source, cell, console))
             cell.directory.confirm()
             warn_of_unscored(cell.board)
+        cell.directory.merge_parts()
         return cell.owed
 
 

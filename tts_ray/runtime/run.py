@@ -60,6 +60,7 @@ def run(config: RunConfig, console: Console, *, retry_failed: bool = False) -> S
             asyncio.run(run_cells([cell], console, raises=True))
             cell.directory.confirm()
             warn_of_unscored(cell.board)
+        cell.directory.merge_parts()
     return cell.board
 
 

@@ -69,6 +69,7 @@ def run_sweep(
         failures |= unusable
         for cell in cells:
             cell.directory.confirm()
+            cell.directory.merge_parts()
         for cell in todo:
             warn_of_unscored(cell.board)
         if todo:

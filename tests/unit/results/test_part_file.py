@@ -10,7 +10,8 @@ import pytest
 
 from tests.unit.results.test_run_directory import opened, record_of, write
 from tts_ray.errors import StoreError
-from tts_ray.results.part_file import BadPart, part_number, read_part, to_part
+from tts_ray.results.part_file import BadPart, read_part, to_part
+from tts_ray.results.part_name import part_numbers
 from tts_ray.results.run_directory import parts, read, records
 from tts_ray.results.schema import SCHEMA, VERSION, to_row
 from tts_ray.types import Problem
@@ -59,12 +60,15 @@ def test_a_copy_under_the_number_of_a_part_is_set_aside_and_counted_once(folder,
 
 @pytest.mark.parametrize(
     "name",
-    ["part-000001 (1).parquet", "part-abc.parquet", "part-1.parquet", "part-000001.parquet~"],
+    [
+        *("part-000001 (1).parquet", "part-abc.parquet", "part-1.parquet", "part-000001.parquet~"),
+        *("part-000002-000002.parquet", "part-000003-000002.parquet", "part-000001-2.parquet"),
+    ],
 )
 def test_what_is_named_like_no_part_is_none(folder, name):
     write(folder, [record_of(1)])
     folder.write(name, folder.read(NAME))
-    assert part_number(name) is None
+    assert part_numbers(name) is None
     with opened(folder):
         assert parts(folder) == [NAME]
     assert len(read(folder)) == 1

@@ -1,0 +1,42 @@
+"""Merge the parts of a stored run, or of every run of a sweep, into few large ones.
+
+    python jobs/compact.py runs/pocket
+    python jobs/compact.py s3://bucket/runs/pocket-sweep
+
+Nothing that a reader sees changes but the number of files; a run goes on afterwards as before. A
+job that ends does the same by itself: this is for runs that were stopped, and for older ones.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from tts_ray.errors import StoreError
+from tts_ray.results.compaction import compact
+from tts_ray.results.description import FILE
+from tts_ray.results.folder import folder_at
+from tts_ray.results.part_file import BadPart
+from tts_ray.results.run_directory import runs_in
+from tts_ray.runtime.console import job_console, say
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", help="a run directory, or a sweep's: a path or a URL")
+    here = folder_at(parser.parse_args(argv).run)
+    console = job_console()
+    try:
+        runs = [here] if FILE in here.files() else runs_in(here)
+        if not runs:
+            raise StoreError(f"{here} holds no run")
+        for run in runs:
+            with run.lock() as lock:
+                found = compact(run, lock)
+            size = f"{found.size / 2**20:.1f} MiB"
+            say(console, f"{run}: {found.before} parts are {found.after} now ({size})")
+    except BadPart as error:
+        raise StoreError(f"{error}; the run's own command sets it aside") from None
+    except OSError as error:
+        raise StoreError(f"{here} cannot be read or written: {error}") from None
+    return 0
