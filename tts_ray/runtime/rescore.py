@@ -100,7 +100,7 @@ async def score_all(source: Folder, cell: Cell, console: Console) -> None:
             await session.use({"prm": made["prm"]})
             assert session.rewards is not None
             room = asyncio.Semaphore(AT_ONCE * made["prm"].replicas)
-            progress = RunProgress([cell.board], console)
+            progress = RunProgress([cell.board], len(left), console)
 
             async def run(record: Record, trial: Trial) -> None:
                 try:
