@@ -59,6 +59,8 @@ class ModelConfig:
         float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)
     ] = 0.9
     kv_cache_gib: Annotated[float, Field(strict=True, gt=0, le=10_000, allow_inf_nan=False)] = 1.0
+    core_process: Annotated[bool, Field(strict=True)] | None = None
+    """Whether vLLM's engine core has a process of its own; null is so on GPUs alone."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Further vLLM engine arguments, as they are."""
     architecture: dict[str, Any] = field(default_factory=dict)
@@ -178,7 +180,7 @@ class RunConfig:
     def identity(self) -> dict[str, Any]:
         """What the records depend on. Where and how fast it runs is not part of it."""
         where = {"replicas", "min_replicas", "cpus", "gpus", "max_num_seqs", "kv_cache_gib"}
-        where |= {"gpu_memory_utilization", "architecture"}
+        where |= {"gpu_memory_utilization", "core_process", "architecture"}
         values = asdict(self)
         # What the dataset holds is compared by content (results/problem_list.py).
         del values["dataset"]["changed"]

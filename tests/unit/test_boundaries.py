@@ -47,6 +47,8 @@ def refused(*arguments):
         ("policy.max_model_len=0", "policy.max_model_len=0 must be at least 8"),
         ("policy.max_num_seqs=0", "policy.max_num_seqs=0 must be at least 1"),
         ("policy.gpu_memory_utilization=2", "gpu_memory_utilization=2 must be at most 1"),
+        ("policy.core_process=1", "policy.core_process=1 must be true or false"),
+        ("prm.core_process=maybe", "prm.core_process=maybe must be true or false"),
         ("policy.replicas=1000000", "policy.replicas=1000000 must be at most 10000"),
         ("seed=9223372036854775808", "seed is a number of more than 64 bits"),
         ("sampling.temperature=2.2", "sampling.temperature=2.2 must be in [0, 2]"),

@@ -49,8 +49,14 @@ def all_outcomes(folder: Folder) -> list[Outcome]:
 
 
 def last_attempts(outcomes: Iterable[Outcome]) -> dict[tuple[str, SearchId], Outcome]:
-    """What came of each search in the end, by problem and search: its last attempt."""
-    return {(outcome.problem_id, outcome.search): outcome for outcome in outcomes}
+    """What came of each search in the end, by problem and search: the attempt that finished it,
+    wherever it stands, or else the last one that failed."""
+    found: dict[tuple[str, SearchId], Outcome] = {}
+    for outcome in outcomes:
+        key = (outcome.problem_id, outcome.search)
+        if key not in found or found[key].error is not None:
+            found[key] = outcome
+    return found
 
 
 def stored_sizes(folder: Folder) -> Sizes:

@@ -136,7 +136,8 @@ class Cell:
 
     def recall(self, outcomes: Sequence[Outcome]) -> set[tuple[str, SearchId]]:
         """Count what earlier jobs did; return (problem id, search) of what is not to be done
-        again. Every attempt cost something; the last one says what came of it."""
+        again. Every attempt cost something; the one that finished a search, or else the last one,
+        says what came of it."""
         last = last_attempts(outcomes)
         ended = {key for key, end in last.items() if end.error is None or not self.retry_failed}
         known = {problem.id for problem in self.problems}

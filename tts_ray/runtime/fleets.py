@@ -8,7 +8,16 @@ from tts_ray.runtime.place import Place
 from tts_ray.runtime.plan import Plan, Split
 from tts_ray.runtime.session import Fleet
 
-ENGINE_SETTINGS = ("revision", "dtype", "max_model_len", "max_num_seqs", "kv_cache_gib", "extra")
+ENGINE_SETTINGS = (
+    "revision",
+    "dtype",
+    "max_model_len",
+    "max_num_seqs",
+    "kv_cache_gib",
+    "core_process",
+    "extra",
+)
+"""What a spec takes over from a configuration as it is."""
 
 
 def fleets(config: RunConfig, plan: Plan) -> dict[str, Fleet]:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.flops import Work
@@ -18,13 +18,19 @@ PLAIN_S = 10.0
 
 
 class RunProgress:
-    """A context manager that shows scoreboards as they fill."""
+    """A context manager that shows scoreboards as they fill.
 
-    def __init__(self, boards: Sequence[Scoreboard], console: Console) -> None:
+    Args:
+        todo: searches that this job is to do. The boards also have those that it does not, such as
+            failures of an earlier job.
+    """
+
+    def __init__(self, boards: Sequence[Scoreboard], todo: int, console: Console) -> None:
         self.boards = boards
+        self.todo = todo
         self.console = console
         self.started = time.monotonic()
-        self.before = (self.done, self.work)
+        self.before = (self.done + self.failed, self.work)
         self._said = self.started
         self._live: Progress | None = None
 
@@ -32,12 +38,11 @@ class RunProgress:
         if self.console.is_terminal:
             self._live = Progress(
                 BarColumn(),
-                MofNCompleteColumn(),
                 TextColumn("{task.description}", markup=False),
                 TimeRemainingColumn(),
                 console=self.console,
             )
-            self._task = self._live.add_task("", total=self.total, completed=self.done)
+            self._task = self._live.add_task(self.count, total=self.todo)
             self._live.start()
         return self
 
@@ -56,17 +61,28 @@ class RunProgress:
         """Show the boards after a record of `search` came in on `board`."""
         if self._live:
             self._live.update(
-                self._task, completed=self.done, description=self.facts(board, search)
+                self._task,
+                completed=self.ended,
+                description=f"{self.count} {self.facts(board, search)}",
             )
         elif time.monotonic() - self._said >= PLAIN_S:
             self._said = time.monotonic()
             say(self.console, self.line(board, search))
 
     def line(self, board: Scoreboard, search: SearchId | None) -> str:
-        left = self.total - self.done
-        fresh = self.done - self.before[0]
-        eta = f"ETA {left * self.elapsed / fresh:.0f} s" if left and fresh else ""
-        return f"{self.done}/{self.total} {self.facts(board, search)} {eta}".rstrip()
+        left = self.todo - self.ended
+        eta = f"ETA {left * self.elapsed / self.ended:.0f} s" if left and self.ended else ""
+        return f"{self.count} {self.facts(board, search)} {eta}".rstrip()
+
+    @property
+    def count(self) -> str:
+        """E.g. "7/40": searches done of all, whichever job did them."""
+        return f"{self.done}/{self.total}"
+
+    @property
+    def ended(self) -> int:
+        """Searches of this job that ended, failed ones included."""
+        return self.done + self.failed - self.before[0]
 
     @property
     def total(self) -> int:

@@ -94,7 +94,10 @@ async def score_all(source: Folder, cell: Cell, console: Console) -> None:
             Grader(**asdict(config.grading)) as grader,
         ):
             await session.use({"prm": made["prm"]})
-            with interrupt.graceful(), RunProgress([cell.board], console) as progress:
+            with (
+                interrupt.graceful(),
+                RunProgress([cell.board], len(cell.trials), console) as progress,
+            ):
 
                 async def keep(trial: Trial, record: Record) -> None:
                     await cell.keep(record, grader, gauges(session, progress))

@@ -141,7 +141,7 @@ async def run_group(
     """Evaluate the trials of cells that share their engines, without a barrier between cells."""
     homes = {trial: cell for cell in group for trial in cell.trials}
     boards = [cell.board for cell in group]
-    with RunProgress(boards, console) as progress:
+    with RunProgress(boards, len(homes), console) as progress:
 
         async def keep(trial: Trial, record: Record) -> None:
             await homes[trial].keep(record, grader, gauges(session, progress))

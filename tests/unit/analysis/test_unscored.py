@@ -27,7 +27,7 @@ def candidate(scores, grade=ANSWER, kept=True):
 
 
 def record(*candidates, number=1, error=None):
-    return builders.record(*candidates, number=number, search=SEARCH, error=error)
+    return builders.record(f"question {number}", *candidates, search=SEARCH, error=error)
 
 
 @pytest.mark.parametrize(

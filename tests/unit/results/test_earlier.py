@@ -31,9 +31,9 @@ from tts_ray.types import Grade, Problem, Sampling, State
 RIGHT = Grade("1", 0, True)
 POOL = [
     builders.record(
+        f"question {number}",
         builders.solution(scores=(0.1, 0.2, 0.3), grade=RIGHT),
         builders.solution(scores=(0.5,), grade=Grade(), kept=False),
-        number=number,
         search=Majority(n=2).id,
     )
     for number in range(3)

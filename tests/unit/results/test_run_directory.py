@@ -17,20 +17,19 @@ from tts_ray.errors import StoreError
 from tts_ray.results.description import describe
 from tts_ray.results.run_directory import RunDirectory, parts, read
 from tts_ray.results.schema import to_record
-from tts_ray.types import UNSCORED, Grade, Usage
+from tts_ray.types import UNSCORED, Grade
 
 IDENTITY = {"policy": {"name": "a"}, "seed": 0}
 
 
 def record_of(number, error=None):
     return builders.record(
+        f"question {number}",
         builders.solution(scores=(0.25,), grade=Grade("1", 0, True)),
         builders.solution(scores=(0.25, 0.5), grade=Grade(), kept=False),
-        number=number,
-        policy_usage=Usage(10, 4, 2, 1),
-        reward_usage=Usage(12, 0, 0, 1),
+        level=3,
+        judged=12,
         repeats=1,
-        seconds=0.5,
         error=error,
     )
 
@@ -64,7 +63,7 @@ def test_what_was_written_is_read_back_the_same(folder):
 
 def test_an_unscored_step_stays_unscored(folder):
     unscored = builders.solution(scores=(0.5, UNSCORED), grade=Grade(), kept=False)
-    write(folder, [builders.record(unscored)])
+    write(folder, [builders.record("q", unscored)])
     (row,) = read(folder).to_pylist()
     assert math.isnan(to_record(row).path(1).scores[1])
 

@@ -18,7 +18,7 @@ from tts_ray.types import Grade
 
 @pytest.fixture
 def run(folder):
-    write(folder, [searched(BeamSearch(n=8)), searched(BestOfN(n=4)), builders.record(number=7)])
+    write(folder, [searched(BeamSearch(n=8)), searched(BestOfN(n=4)), builders.record("7")])
     return folder
 
 
@@ -67,6 +67,7 @@ def test_the_flat_table_has_what_a_candidate_has_at_its_last_node(folder):
         folder,
         [
             builders.record(
+                "q",
                 builders.solution(scores=(0.1, 0.2), grade=right),
                 builders.solution(scores=(0.3,), grade=wrong, kept=False),
             )
@@ -79,8 +80,8 @@ def test_the_flat_table_has_what_a_candidate_has_at_its_last_node(folder):
 
 
 def test_failed_and_repeated_searches_are_not_in_the_flat_table(folder):
-    failed = builders.record(builders.solution(), number=1, error="EngineDied: gone")
-    done = builders.record(builders.solution(), number=2)
+    failed = builders.failed("1", builders.solution())
+    done = builders.record("2", builders.solution())
     write(folder, [failed])
     write(folder, [done])
     write(folder, [done])

@@ -11,7 +11,7 @@ from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.errors import ConfigError
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import records
-from tts_ray.types import Grade, Usage
+from tts_ray.types import Grade
 
 ROWS = [{"problem": f"What is {number}?", "answer": str(number)} for number in range(12)]
 
@@ -23,10 +23,9 @@ def do_all(cell):
             answer = trial.problem.answer
             grade = Grade(answer, 0, True)
             record = builders.record(
+                trial.problem,
                 builders.solution(f"\\boxed{{{answer}}}", (0.5,), grade),
-                problem=trial.problem,
                 search=trial.search.id,
-                policy_usage=Usage(generated_tokens=1),
             )
             asyncio.run(cell.directory.append(record))
         return len(cell.trials)

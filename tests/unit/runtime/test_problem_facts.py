@@ -144,7 +144,7 @@ def test_the_doctor_and_the_plan_say_what_was_left_out(tmp_path, capsys):
 def test_any_accepted_answer_is_right():
     problem = Problem.of("What is one half?", "0.5", also=("1/2", "half"))
     solutions = [builders.solution(f"So \\boxed{{{x}}}.") for x in ("half", "1/2", "2")]
-    record = builders.record(*solutions, problem=problem, search=Majority(n=3).id)
+    record = builders.record(problem, *solutions, search=Majority(n=3).id)
 
     async def graded(record):
         async with Grader(1, 5.0) as grader:

@@ -34,7 +34,7 @@ def record(problem, *answers):
     solutions = [
         builders.solution(f"So \\boxed{{{answer}}}.", (0.5,), grade) for answer, grade in answers
     ]
-    return builders.record(*solutions, problem=problem, search=Majority(n=2).id)
+    return builders.record(problem, *solutions, search=Majority(n=2).id)
 
 
 @pytest.fixture
