@@ -83,7 +83,7 @@ def test_right_is_what_selection_says_of_the_kept_candidates(candidates):
     for name in AGGREGATIONS:
         if name.endswith("max"):
             continue
-        winner = aggregate(name, groups, [each.path.scores for each in kept])
+        winner = aggregate(name, groups, [each.scores for each in kept])
         assert found.right(name) == (winner in right)
 
 

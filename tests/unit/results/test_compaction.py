@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.results.test_part_file import unsealed, without
+from tests.unit.results.earlier_parts import earlier_part, earlier_row
 from tests.unit.results.test_run_directory import IDENTITY, opened, record_of
-from tests.unit.results.test_search_columns import schema_2
 from tts_ray.errors import StoreError
 from tts_ray.results import compaction
 from tts_ray.results.compaction import compact
@@ -22,7 +21,6 @@ from tts_ray.results.folder import folder_at
 from tts_ray.results.part_file import BadPart, open_part, read_part
 from tts_ray.results.part_name import part_name, part_numbers, split
 from tts_ray.results.run_directory import parts, read, records
-from tts_ray.results.schema import to_row
 from tts_ray.results.stored_run import look_at
 
 NOISE = random.Random(0)
@@ -32,10 +30,8 @@ def noisy(number, error=None, size=3000):
     """A record whose text does not get smaller by being compressed."""
     record = record_of(number, error)
     text = NOISE.randbytes(size).hex()
-    candidate = record.candidates[0]
-    step = replace(candidate.path.steps[0], text=text)
-    candidate = replace(candidate, path=replace(candidate.path, steps=(step,)))
-    return replace(record, candidates=(candidate, *record.candidates[1:]))
+    first, *others = record.nodes
+    return replace(record, nodes=(replace(first, step=replace(first.step, text=text)), *others))
 
 
 @pytest.fixture
@@ -60,7 +56,7 @@ def merged(folder):
 
 def rows(folder):
     """What is stored, in the order of reading."""
-    columns = ["question", "error", "candidates.list.element.steps.list.element.text"]
+    columns = ["question", "error", "nodes.list.element.text"]
     return read(folder, columns).to_pylist()
 
 
@@ -210,12 +206,12 @@ def test_a_number_that_is_missing_is_not_merged_over(folder):
 def test_parts_are_merged_as_they_were_written_and_apart_if_they_are_not_alike(folder):
     append(folder, *map(record_of, range(8)))
     first, second, third, fourth, *_ = names = parts(folder)
-    for name in (first, second):
-        folder.write(name, schema_2(folder.read(name), "best_of_n(n=2)"))
+    for number, name in ((0, first), (1, second)):
+        row = earlier_row(record_of(number), "best_of_n(n=2)")
+        folder.write(name, earlier_part("2", [row]))
     for number, name in ((2, third), (3, fourth)):
-        row = to_row(record_of(number))
-        del row["also_accepted"]
-        folder.write(name, unsealed(without("also_accepted"), [row]))
+        row = earlier_row(record_of(number))
+        folder.write(name, earlier_part("3", [row], lacks=("also_accepted",)))
     before, stored = read(folder, ["question", "n", "label"]), list(records(folder))
     schemas = [open_part(folder, name).file.schema_arrow for name in names[::2]]
     assert schemas[0].metadata == {b"tts_ray.schema": b"2"}
