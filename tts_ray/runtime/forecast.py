@@ -22,10 +22,10 @@ from tts_ray.runtime.console import literal
 
 
 def family(cell: Cell) -> str:
-    """Cells that differ in the budget alone."""
-    config = cell.config
-    models = [asdict(model) for model in config.models().values()]
-    return repr((models, config.dataset, config.search["name"], config.search.get("m")))
+    """What cells share that differ in the budget and the seed alone."""
+    (search,) = cell.searches
+    models = [asdict(model) for model in cell.config.models().values()]
+    return repr((models, cell.config.dataset, search.name, search.id.settings))
 
 
 def pilot_trials(cell: Cell, cells: Sequence[Cell], problems: int) -> list[Trial]:
@@ -62,10 +62,10 @@ def forecast(cell: Cell, pilots: Sequence[Cell]) -> Forecast:
     outcomes = stored_outcomes(pilot.directory.folder)
     if not outcomes:
         return Forecast(cell)
-    per_problem = [outcome.policy_usage.generated_tokens for outcome in outcomes]
+    tokens = [outcome.policy_usage.generated_tokens for outcome in outcomes]
     scale = budget(cell) / budget(pilot) * cell.owed
-    mean = sum(per_problem) / len(per_problem)
-    low, high = bootstrap_interval(per_problem)
+    mean = sum(tokens) / len(tokens)
+    low, high = bootstrap_interval(tokens)
     return Forecast(
         cell,
         (mean * scale, low * scale, high * scale),
@@ -104,11 +104,15 @@ def forecast_table(cells: Sequence[Cell], gpus: float) -> Table:
     total = amounts((sums[0], sums[1], sums[2]), sum(r.flops for r in known), seconds, gpus)
     table.add_section()
     table.add_row("all", str(sum(row.cell.owed for row in rows)), *total)
-    if seconds is None:
-        table.caption = "how long it takes is not known: the pilot ran in an earlier job"
-    else:
+    notes = []
+    if seconds is not None:
         finish = datetime.now() + timedelta(seconds=seconds)
-        table.caption = f"finished by {finish:%Y-%m-%d %H:%M} if begun now and not interrupted"
+        notes.append(f"finished by {finish:%Y-%m-%d %H:%M} if begun now and not interrupted")
+    elif known:
+        notes.append("how long it takes is not known: the pilot ran in an earlier job")
+    if failed := len(rows) - len(known):
+        notes.append(f"not counted: {failed} cell{'s' * (failed > 1)} whose pilot failed")
+    table.caption = "\n".join(notes)
     return table
 
 
