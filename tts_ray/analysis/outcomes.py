@@ -16,6 +16,7 @@ COLUMNS = [
     "level",
     *search_columns.NAMES,
     "error",
+    "candidates.list.element.lineage",
     "candidates.list.element.kept",
     "candidates.list.element.group",
     "candidates.list.element.correct",
@@ -64,6 +65,7 @@ class Outcome:
             tuple(grade.group if candidate.kept else None for candidate, grade in graded),
             tuple(grade.correct for _, grade in graded),
             tuple(candidate.path.scores for candidate, _ in graded),
+            *units(record.search, (candidate.path.lineage for candidate, _ in graded)),
         )
         return cls(
             record.problem.id,
@@ -83,16 +85,18 @@ class Outcome:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Outcome":
         """The outcome of a Parquet row that has COLUMNS."""
+        search = search_columns.from_columns(row)
         candidates = row["candidates"]
         pool = Pool(
             tuple(each["group"] if each["kept"] else None for each in candidates),
             tuple(bool(each["correct"]) for each in candidates),
             tuple(tuple(each["scores"]) for each in candidates),
+            *units(search, (each["lineage"] for each in candidates)),
         )
         return cls(
             row["problem_id"],
             row["level"],
-            search_columns.from_columns(row),
+            search,
             pool,
             Usage(**row["policy_usage"]),
             Usage(**row["reward_usage"]),
@@ -121,8 +125,27 @@ class Outcome:
 
     def right(self, aggregation: str) -> bool:
         """Whether the answer that `aggregation` selects from the kept candidates is correct."""
-        size = len(self.pool.groups)
+        size = self.pool.size
         return bool(size) and expected_accuracy(self.pool, aggregation, [size]) == [1.0]
+
+    def chances(self, aggregation: str, budgets: Sequence[int]) -> list[float]:
+        """How often `aggregation` selects a correct answer at each budget of whole units. A search
+        without a unit has its own budget alone, where all its kept candidates count."""
+        unit = self.search.unit
+        if unit is None:
+            return [float(self.right(aggregation))]
+        return expected_accuracy(self.pool, aggregation, [k // unit for k in budgets])
+
+
+def units(
+    search: SearchId, lineages: Iterable[Sequence[int]]
+) -> tuple[tuple[int, ...] | None, int | None]:
+    """The unit of each candidate and how many there are, for a `Pool`: unit i is what grew from the
+    i-th `search.unit` children of the root. Without them where every candidate is a unit of its
+    own, or nothing is one."""
+    if search.unit in (None, 1):
+        return None, None
+    return tuple(lineage[0] // search.unit for lineage in lineages), search.n // search.unit
 
 
 def asked_and_unscored(
