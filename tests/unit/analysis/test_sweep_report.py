@@ -22,7 +22,9 @@ SIZES = Sizes(ModelSize(1e6), ModelSize(1e6))
 
 
 def outcome(problem, search, n, right=True):
-    pool = Pool((0,) * n, (right,) * n, ((0.5,),) * n)
+    unit = search.unit or 1
+    units = tuple(at // unit for at in range(n))
+    pool = Pool((0,) * n, (right,) * n, ((0.5,),) * n, units, n // unit)
     return Outcome(problem, None, search, pool, Usage(generated_tokens=9), Usage(), 0, 0.1, None, 5)
 
 
