@@ -2,12 +2,11 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tts_ray.errors import ConfigError, suggest
-from tts_ray.search.best_of_n import BestOfN
 from tts_ray.search.registry import SEARCHES, make_search, parameters
 from tts_ray.search.search import Search
 from tts_ray.search.strategy import Strategy
@@ -20,8 +19,8 @@ def expand_grid(
 ) -> list[Search]:
     """Every search of a grid: `name` and parameters, where a list has one search for each value.
 
-    A parameter is used by the named searches that have it. Of a search whose candidates are
-    i.i.d. only the largest n runs: its pool holds every smaller budget.
+    A parameter is used by the named searches that have it. Of a search with a unit only the largest
+    n runs, for all its other parameters: it holds the smaller ones.
 
     Raises:
         ConfigError: a name or parameter is unknown or a value does not fit.
@@ -43,14 +42,27 @@ def expand_grid(
         mine = {key: values for key, values in grid.items() if key in own}
         if name == "greedy":
             mine.pop("n", None)
-        if issubclass(SEARCHES[name], BestOfN) and all(type(n) is int for n in mine.get("n", [])):
-            mine |= {"n": [max(mine["n"])]} if "n" in mine else {}
         if "strategy" in mine:
             mine["strategy"] = [strategy_of(str(file)) for file in mine["strategy"]]
         for values in itertools.product(*mine.values()):
             search = make_search(name, dict(zip(mine, values, strict=True)))
             found[search.id] = search
-    return list(found.values())
+    held = held_by_larger(found)
+    return [search for key, search in found.items() if key not in held]
+
+
+def held_by_larger(searches: Iterable[SearchId]) -> set[SearchId]:
+    """Those of which another one, larger and otherwise the same, has every budget of whole units:
+    to run them says nothing that the larger run does not."""
+    found = list(searches)
+    largest: dict[SearchId, int] = {}
+    for search in found:
+        largest[search.at(1)] = max(largest.get(search.at(1), 1), search.n)
+    return {
+        search
+        for search in found
+        if search.unit and search.n % search.unit == 0 and search.n < largest[search.at(1)]
+    }
 
 
 def load_strategy(file: str, policy_parameters: float, dataset: str) -> Strategy:

@@ -1,9 +1,9 @@
 """A sweep: grids of policies, PRMs, datasets, searches, budgets and seeds, as cells.
 
 A cell is one search at one budget on one dataset with one policy, one PRM and one seed: a run
-directory of its own, so that a cell can be added, resumed or fail alone. A method whose candidates
-are i.i.d. is one cell at its largest budget, which holds the smaller ones; a best-of-N pool holds
-majority voting too, so that is no cell beside it.
+directory of its own, so that a cell can be added, resumed or fail alone. A search with a unit
+(best-of-N, DVTS) is one cell at its largest budget, which holds the smaller ones; a best-of-N pool
+holds majority voting too, so that is no cell beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,11 @@ from pydantic import Field
 from tts_ray.config import RunConfig, load_config, searches
 from tts_ray.errors import ConfigError
 from tts_ray.fragments import gather
-from tts_ray.search.best_of_n import BestOfN
 from tts_ray.search.registry import SEARCHES
 from tts_ray.search.search import Search
+from tts_ray.search_grid import held_by_larger
 from tts_ray.typed import Integer, Name, Positive, Text, typed
+from tts_ray.types import SearchId
 from tts_ray.yaml_text import short
 
 OF_A_GRID = {"policy": ("name", "model"), "prm": ("name", "model"), "dataset": ("name", "path")}
@@ -76,8 +77,7 @@ def load_sweep(arguments: Sequence[str], configs: Path) -> tuple[SweepConfig, li
     found = [cell for grid in sweep.grids for cell in cells_of(grid, sweep, configs)]
     if not found:
         raise ConfigError("the sweep has no cells; name policies, datasets and searches")
-    cells = {cell.run: cell for cell in found}
-    return sweep, ordered(largest_pools(list(cells.values())))
+    return sweep, ordered(largest_runs({cell.run: (cell, search) for cell, search in found}))
 
 
 def refuse_overruled(base: Mapping[str, Any]) -> None:
@@ -98,23 +98,21 @@ def refuse_overruled(base: Mapping[str, Any]) -> None:
             )
 
 
-def largest_pools(cells: list[RunConfig]) -> list[RunConfig]:
-    """The cells but for a pool of which another grid has a larger one: that holds it."""
+def largest_runs(cells: Mapping[str, tuple[RunConfig, Search]]) -> list[RunConfig]:
+    """The cells but for those of which another grid has a larger one that holds them."""
 
     def family(cell: RunConfig) -> str:
-        apart = {"search", "run"}
-        names = {k: v for k, v in cell.identity().items() if k not in apart}
-        return repr((names, cell.search["name"]))
+        return repr({k: v for k, v in cell.identity().items() if k not in ("search", "run")})
 
-    largest: dict[str, int] = {}
-    for cell in cells:
-        if issubclass(SEARCHES[cell.search["name"]], BestOfN):
-            largest[family(cell)] = max(largest.get(family(cell), 0), cell.search["n"])
-    return [cell for cell in cells if cell.search["n"] >= largest.get(family(cell), 0)]
+    families: dict[str, list[SearchId]] = {}
+    for cell, search in cells.values():
+        families.setdefault(family(cell), []).append(search.id)
+    held = {name: held_by_larger(found) for name, found in families.items()}
+    return [cell for cell, search in cells.values() if search.id not in held[family(cell)]]
 
 
-def cells_of(grid: Grid, sweep: SweepConfig, configs: Path) -> list[RunConfig]:
-    """The cells of one grid."""
+def cells_of(grid: Grid, sweep: SweepConfig, configs: Path) -> list[tuple[RunConfig, Search]]:
+    """The cells of one grid, with their searches."""
     found = []
     for policy in grid.policies:
         for prm in grid.prms or NO_PRM:
@@ -131,9 +129,8 @@ def cells_of(grid: Grid, sweep: SweepConfig, configs: Path) -> list[RunConfig]:
                     own = {"search": {"name": search.name} | settings}
                     for seed in grid.seeds:
                         mine = own | {"seed": seed}
-                        found.append(
-                            cell_of(parts, search, mine, chosen, sweep=sweep, configs=configs)
-                        )
+                        cell = cell_of(parts, search, mine, chosen, sweep=sweep, configs=configs)
+                        found.append((cell, search))
     return found
 
 

@@ -228,8 +228,8 @@ class SearchId:
 
     `settings` are all its parameters but the budget `n`, with their names, in their order. The rest
     is for readers who may not have the search, and takes no part in equality: `plain_label` its
-    name and what is not its default, `unit` how many units of budget are exchangeable (1: its
-    candidates are i.i.d., None: nothing is), `uses_reward` whether it asks a reward model.
+    name and what is not its default, `unit` how much of the budget is one exchangeable unit (1: its
+    candidates are i.i.d., None: there is none), `uses_reward` whether it asks a reward model.
     """
 
     name: str

@@ -30,13 +30,23 @@ def test_a_later_choice_of_a_group_leaves_nothing_of_the_earlier_one():
 
 
 def test_a_list_of_values_is_one_search_for_each():
-    assert keys("search.name=[beam_search,dvts]", "search.n=[4,8]") == [
-        f"{name} n={n}" for name in ("beam_search", "dvts") for n in (4, 8)
+    assert keys("search.name=beam_search", "search.n=[4,8]", "search.rank=[last,min]") == [
+        *(f"beam_search n={n}{rank}" for n in (4, 8) for rank in ("", " rank=min")),
     ]
 
 
-def test_of_an_iid_pool_only_the_largest_budget_runs():
-    assert keys("search.name=best_of_n", "search.n=[4,64,16]") == ["best_of_n n=64"]
+@pytest.mark.parametrize(
+    ("name", "more", "found"),
+    [
+        ("best_of_n", (), ["best_of_n n=64"]),
+        ("majority", (), ["majority n=64"]),
+        ("dvts", (), ["dvts n=64"]),
+        ("dvts", ("search.m=[2,4]",), ["dvts n=64 m=2", "dvts n=64"]),
+        ("beam_search", (), [f"beam_search n={n}" for n in (4, 64, 16)]),
+    ],
+)
+def test_of_a_search_with_a_unit_only_the_largest_budget_runs(name, more, found):
+    assert keys(f"search.name={name}", "search.n=[4,64,16]", *more) == found
 
 
 def test_a_parameter_goes_to_the_searches_that_have_it():
@@ -52,6 +62,8 @@ def test_a_parameter_goes_to_the_searches_that_have_it():
         (["policy.replicas=two"], "policy.replicas=two must be a whole number"),
         (["policy.replicas=0"], "policy.replicas=0 must be at least 1"),
         (["search.m=5"], "n=4 is not a multiple of m=5"),
+        (["search.name=dvts", "search.n=[6,64]"], "n=6 is not a multiple of m=4"),
+        (["search.name=best_of_n", "search.n=[0,64]"], "n=0 must be a whole number"),
         (["search.k=5"], "search.k is no parameter"),
         (["search.name=bem_search"], "did you mean 'beam_search'"),
         (["prm=null"], "needs a reward model"),

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts_ray.analysis.cost import per_problem
-from tts_ray.analysis.curves import nested_budgets
-from tts_ray.analysis.metrics import Estimate, accuracy, expected_accuracy, pass_at_k
+from tts_ray.analysis.curves import readings
+from tts_ray.analysis.metrics import Estimate, accuracy, pass_at_k
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
@@ -115,7 +115,8 @@ class Chosen:
 
 def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
     """The evidence of one policy, PRM and dataset: outcomes of its cells, every search on the same
-    problems. A pool is an arm at each budget it holds. FLOPs are by `sizes.convention`.
+    problems. A search with a unit is an arm at every budget that is compared and that it holds.
+    FLOPs are by `sizes.convention`.
 
     Raises:
         StoreError: there is no best-of-N pool of PILOT samples or more, or it has one problem.
@@ -136,50 +137,32 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
         raise StoreError("a strategy is chosen on some problems for others: one problem is too few")
     values: dict[Arm, NDArray[np.float64]] = {}
     costs: dict[Arm, NDArray[np.float64]] = {}
-    unfinished: list[str] = []
-    # A larger pool says more of a budget than a smaller one.
-    for search, found in sorted(by_search.items(), key=lambda item: item[0].n):
-        if not set(found) >= set(problems):
-            unfinished.append(str(search))
-            continue
-        mine = [found[problem] for problem in problems]
-        n = search.n
-        budgets = nested_budgets(n) if search.is_pool else [n]
+    finished = {
+        search: len(problems) for search, found in by_search.items() if set(found) >= set(problems)
+    }
+    for search, budgets in readings(finished).items():
+        mine = [by_search[search][problem] for problem in problems]
         scored = max(mine, key=lambda outcome: len(outcome.aggregations))
         for aggregation in scored.aggregations:
-            table = np.array([arm_values(each, aggregation, budgets) for each in mine])
+            table = np.array([each.chances(aggregation, budgets) for each in mine])
             for at, k in enumerate(budgets):
                 arm = Arm(search.at(k), aggregation)
                 values[arm] = table[:, at]
                 costs[arm] = np.array(
-                    [per_problem(o.work, 1, sizes, k / n)[sizes.convention] for o in mine]
+                    [per_problem(o.work, 1, sizes, k / search.n)[sizes.convention] for o in mine]
                 )
-    right = [pass_at_k(*counts(pool[problem]), 1) for problem in problems]
+    samples = [pool[problem].pool for problem in problems]
     some = next(arm for arm in costs if arm.name == "best_of_n" and arm.n == PILOT)
     return Evidence(
         problems,
         values,
         costs,
-        np.array(right),
-        len(pool[problems[0]].pool.groups),
-        np.array([estimate(pool[problem].pool.step_scores[:PILOT]) for problem in problems]),
+        np.array([pass_at_k(each.size, each.right_units, 1) for each in samples]),
+        samples[0].size,
+        np.array([estimate(each.step_scores[:PILOT]) for each in samples]),
         costs[some],
-        tuple(unfinished),
+        tuple(str(search) for search in by_search if search not in finished),
     )
-
-
-def arm_values(outcome: Outcome, aggregation: str, budgets: Sequence[int]) -> list[float]:
-    """The chance of a correct answer at each budget; with one budget, of all kept candidates."""
-    if len(budgets) > 1:
-        return expected_accuracy(outcome.pool, aggregation, budgets)
-    return [float(outcome.right(aggregation))]
-
-
-def counts(outcome: Outcome) -> tuple[int, int]:
-    """Samples of a pool, and how many of them are correct answers."""
-    pool = outcome.pool
-    pairs = zip(pool.correct, pool.groups, strict=True)
-    return len(pool.groups), sum(correct and group is not None for correct, group in pairs)
 
 
 def bins_of(values: NDArray[np.float64], edges: Sequence[float]) -> Bins:

@@ -1,10 +1,10 @@
 """Accuracy against budget: what a run's outcomes say of each search at each budget.
 
-A search whose candidates are i.i.d. is read at every budget its pool holds; the compute of k of
-its N candidates is taken as k/N of what the pool cost, which is its expectation.
+A search with a unit is read at every budget of whole units that is compared; the compute of a
+budget k of its N is taken as k/N of what the whole cost, which is its expectation.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tts_ray.analysis.cost import per_problem
@@ -13,7 +13,6 @@ from tts_ray.analysis.metrics import (
     Estimate,
     accuracy,
     difficulty_bin,
-    expected_accuracy,
     pass_at_k,
 )
 from tts_ray.analysis.outcomes import Outcome
@@ -54,49 +53,68 @@ def headline(accuracy: Iterable[str]) -> str:
 
 def points(outcomes: Sequence[Outcome], sizes: Sizes) -> list[Point]:
     """One point per search and budget, in the order of first appearance, budgets rising."""
+    runs: dict[SearchId, list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.error is None:
+            runs.setdefault(outcome.search, []).append(outcome)
+    read = readings({search: len(mine) for search, mine in runs.items()})
     found = []
-    for search in dict.fromkeys(outcome.search for outcome in outcomes):
-        mine = [o for o in outcomes if o.search == search and o.error is None]
-        if not mine:
-            continue
-        n = search.n
-        budgets = nested_budgets(n) if search.is_pool else [n]
+    for search, budgets in read.items():
+        mine = runs[search]
         accuracies = curves(mine, budgets)
         ungraded = sum(outcome.ungraded > 0 for outcome in mine)
         asked = sum(outcome.asked for outcome in mine)
         unscored = sum(outcome.unscored for outcome in mine) / max(1, asked)
         found += [
             Point(
-                search,
+                search.at(k),
                 k,
                 {name: each[at] for name, each in accuracies.items()},
-                *cost(mine, k / n, sizes),
+                *cost(mine, k / search.n, sizes),
                 ungraded,
                 unscored,
             )
             for at, k in enumerate(budgets)
         ]
-    order = list(dict.fromkeys(each.name for each in found))
+    order = list(dict.fromkeys(search.label for search in runs))
     return sorted(found, key=lambda each: (order.index(each.name), each.n))
 
 
-def nested_budgets(n: int) -> list[int]:
-    """The budgets a pool of `n` is read at: 1, 4, 16, ... and n itself."""
-    budgets = [4**power for power in range(n.bit_length()) if 4**power < n]
-    return [*budgets, n]
+def budgets(search: SearchId, also: Iterable[int] = ()) -> list[int]:
+    """The budgets that a run can be read at: its own and, if it has a unit, one unit, the powers
+    of 4 in whole units, and those of `also` that are whole units."""
+    n, unit = search.n, search.unit
+    if unit is None:
+        return [n]
+    powers = [4**power // unit * unit for power in range(n.bit_length()) if 4**power < n]
+    smaller = [unit, *powers, *(k for k in also if k % unit == 0)]
+    return sorted({n, *(k for k in smaller if unit <= k < n)})
+
+
+def readings(problems: Mapping[SearchId, int]) -> dict[SearchId, list[int]]:
+    """The budgets to read each run at: its own, and those of the others that it holds. Of runs of
+    one search that hold the same budget, only the one with the most problems is read at it, and of
+    those the largest.
+
+    Args:
+        problems: how many problems each run has.
+    """
+    compared = {k for search in problems for k in budgets(search)}
+    holder: dict[SearchId, SearchId] = {}
+    for run in sorted(problems, key=lambda run: (problems[run], run.n)):
+        holder |= {run.at(k): run for k in budgets(run, compared)}
+    read: dict[SearchId, list[int]] = {run: [] for run in problems if run in holder.values()}
+    for at, run in holder.items():
+        read[run].append(at.n)
+    return {run: sorted(ks) for run, ks in read.items()}
 
 
 def curves(outcomes: Sequence[Outcome], budgets: list[int]) -> dict[str, list[Estimate]]:
-    """Accuracy by aggregation at each budget; with one budget, over all kept candidates."""
+    """Accuracy by aggregation at each budget."""
     scored = max(outcomes, key=lambda outcome: len(outcome.aggregations))
     found = {}
     for aggregation in scored.aggregations:
-        values = [
-            expected_accuracy(outcome.pool, aggregation, budgets)
-            if len(budgets) > 1
-            else [float(outcome.right(aggregation))]
-            for outcome in outcomes
-        ]
+        values = [outcome.chances(aggregation, budgets) for outcome in outcomes]
         found[aggregation] = [accuracy(column) for column in zip(*values, strict=True)]
     return found
 
@@ -117,11 +135,8 @@ def difficulties(outcomes: Sequence[Outcome]) -> dict[str, Difficulty]:
     pools = [o for o in outcomes if o.search.is_pool and o.error is None]
     bins = {}
     for outcome in sorted(pools, key=lambda outcome: outcome.search.n):
-        right = [
-            correct and group is not None
-            for correct, group in zip(outcome.pool.correct, outcome.pool.groups, strict=True)
-        ]
-        bins[outcome.problem_id] = difficulty_bin(pass_at_k(len(right), sum(right), 1))
+        pass_at_1 = pass_at_k(outcome.pool.size, outcome.pool.right_units, 1)
+        bins[outcome.problem_id] = difficulty_bin(pass_at_1)
     return bins
 
 

@@ -1,9 +1,10 @@
-"""Accuracy from pools of samples: pass@k, the expected accuracy of an aggregation, intervals, bins.
+"""Accuracy from pools of units: pass@k, the expected accuracy of an aggregation, intervals, bins.
 
-A pool is N independent candidates of one problem. What an aggregation would have achieved with
-k <= N of them is its mean over all subsets of size k: in closed form where there is one, else over
-random subsets. Candidates of a guided search (beams, subtrees) depend on each other: they are no
-pool, and only k = N means something for them.
+A pool is what one search left of one problem, in units that are independent and alike: samples of
+best-of-N, subtrees of DVTS. Any k of its units are what a run of that size leaves, so what an
+aggregation achieves with k of them is its mean over all subsets of k units: in closed form where
+there is one, over all of them where they are few, else over random ones. Candidates within a unit
+and those of a beam search depend on each other; of a beam search only the whole means something.
 """
 
 import math
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tts_ray.analysis.ballots import Ballots, subsets
 from tts_ray.grading.selection import (
     Weight,
     aggregate,
@@ -25,27 +27,52 @@ from tts_ray.grading.selection import (
 DRAWS = 1000
 """Random subsets per k: the standard error on one problem is at most 0.5 / sqrt(1000) = 1.6 %,
 and over 500 problems that of their mean is below 0.1 %."""
-FLOAT_BITS = 1000.0
-"""A float is never so many times halved that nothing is left of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """N independent candidates of one problem, in sampling order.
+    """The candidates of one problem in lineage order, and the exchangeable units they are of.
 
     `groups[i]` is the equivalence class of answer i (None: no answer), `correct[i]` whether that
-    answer is right, `step_scores[i]` the scores of its steps (nan: unscored). A failed search
-    leaves an empty pool, which has no accuracy at any k.
+    answer is right, `step_scores[i]` the scores of its steps (nan: unscored). `units[i]` is the
+    unit of candidate i, in 0..count-1; a unit of which nothing was left has no candidate. Without
+    `units` and `count` every candidate is a unit of its own. A failed search leaves an empty pool,
+    which has no accuracy at any k.
     """
 
     groups: Sequence[int | None]
     correct: Sequence[bool]
     step_scores: Sequence[Sequence[float]]
+    units: Sequence[int] | None = None
+    count: int | None = None
 
     def __post_init__(self) -> None:
         sizes = {len(self.groups), len(self.correct), len(self.step_scores)}
         if len(sizes) != 1:
             raise ValueError(f"a pool needs one group, grade and score each, got sizes {sizes}")
+        if self.units is None and self.count is None:
+            return
+        if self.units is None or self.count is None or {len(self.units)} != sizes:
+            raise ValueError("a pool needs a unit for each candidate and the count of all units")
+        if not all(0 <= unit < self.count for unit in self.units):
+            raise ValueError(f"every unit must be in 0..{self.count - 1}, not {self.units}")
+
+    @property
+    def size(self) -> int:
+        """How many units there are."""
+        return len(self.groups) if self.count is None else self.count
+
+    @property
+    def unit_of(self) -> Sequence[int]:
+        """The unit of each candidate."""
+        return range(len(self.groups)) if self.units is None else self.units
+
+    @property
+    def right_units(self) -> int:
+        """How many units hold a correct answer: `pass_at_k(size, right_units, k)` is what no
+        aggregation of k units can exceed."""
+        candidates = zip(self.unit_of, self.groups, self.correct, strict=True)
+        return len({unit for unit, group, right in candidates if right and group is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,112 +130,72 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 def expected_accuracy(
     pool: Pool, aggregation: str, ks: Sequence[int], *, seed: int = 0, draws: int = DRAWS
 ) -> list[float]:
-    """For each k, how often `aggregation` selects a correct answer from k candidates of the pool.
+    """For each k, how often `aggregation` selects a correct answer from k units of the pool.
 
-    Exact for k = 1, k = N and every "max" (the best of a random subset follows from hypergeometric
-    weights; of equal scores the earlier candidate wins, as in `select`). Else the mean over
-    `draws` subsets without replacement, which depend on nothing but `seed`, `draws` and N, so
-    aggregations are compared on the same subsets. There, sums that differ by less than one part in
-    1e9 tie.
+    Exact for k = 1, for all units, for every "max" (the best of a random subset follows from
+    hypergeometric weights; of equal scores the earlier candidate wins, as in `select`), and where
+    there are no more than `draws` subsets of k. Else the mean over `draws` subsets without
+    replacement, with a standard error of at most 0.5 / sqrt(draws). The subsets depend on nothing
+    but `seed`, `draws` and the number of units, so aggregations are compared on the same ones. In
+    subsets, sums that differ by less than one part in 1e9 tie.
     """
-    n = len(pool.groups)
-    if not all(1 <= k <= n for k in ks):
-        raise ValueError(f"every k must be in 1..{n}, the size of the pool, not {list(ks)}")
+    if not all(1 <= k <= pool.size for k in ks):
+        raise ValueError(f"every k must be in 1..{pool.size}, the size of the pool, not {list(ks)}")
     halves = scoring_and_voting(aggregation)
-    weights = path_weights(pool.step_scores, halves[0]) if halves else [1.0] * n
+    weights = path_weights(pool.step_scores, halves[0]) if halves else [1.0] * len(pool.groups)
     votes = [
         None if group is None else weight
         for group, weight in zip(pool.groups, weights, strict=True)
     ]
     if halves and halves[1] == "max":
-        return [_best_of_k(votes, pool.correct, k) for k in ks]
-    sampled = [k for k in ks if 1 < k < n]
-    estimates = dict(zip(sampled, _sampled_votes(pool, votes, sampled, seed, draws), strict=True))
-    for k in set(ks) - set(sampled):
-        estimates[k] = _best_of_k(votes, pool.correct, 1) if k == 1 else _whole(pool, aggregation)
-    return [estimates[k] for k in ks]
-
-
-def _whole(pool: Pool, aggregation: str) -> float:
-    """Whether the aggregation is right on all N; a group is as most of its candidates are."""
-    winner = aggregate(aggregation, pool.groups, pool.step_scores)
-    return float(winner in right_groups(pool.groups, pool.correct))
-
-
-def _best_of_k(votes: Sequence[Weight | None], correct: Sequence[bool], k: int) -> float:
-    """Expected correctness of the best of k: the r-th best of n is the best of a random subset
-    with probability C(n-1-r, k-1) / C(n, k). Candidates without a vote (None) rank last."""
-    n = len(votes)
-    voters = [(weight, i) for i, weight in enumerate(votes) if weight is not None]
-    ranked = [i for _, i in sorted(voters, key=lambda voter: voter[0], reverse=True)]
-    favourable = sum(math.comb(n - 1 - r, k - 1) for r, i in enumerate(ranked) if correct[i])
-    return favourable / math.comb(n, k)
-
-
-def _sampled_votes(
-    pool: Pool, votes: Sequence[Weight | None], ks: Sequence[int], seed: int, draws: int
-) -> list[float]:
-    """Mean correctness of the group with the largest sum of votes in random subsets, per k."""
-    if not ks:
-        return []
-    logs = np.array([math.nan if w is None else math.log2(w) if w else -math.inf for w in votes])
-    voting = ~np.isnan(logs)
-    members = [
-        np.flatnonzero([g == group for g in pool.groups] & voting)
-        for group in dict.fromkeys(pool.groups)
-        if group is not None
-    ]
-    members = [indices for indices in members if indices.size]
-    if not members:
-        return [0.0] * len(ks)
-    right_ones = right_groups(pool.groups, pool.correct)
-    right = np.array([pool.groups[indices[0]] in right_ones for indices in members])
-    n = len(votes)
-    # The rank of each candidate in one random order per draw: the subset of size k is rank < k.
-    order = np.random.default_rng(seed).random((draws, n)).argsort(axis=1)
-    ranks = order.argsort(axis=1)  # [draws, candidates]
-    means = []
+        return _best_of(pool, votes, ks)
+    found = {}
     for k in ks:
-        chosen = ranks < k
-        won = _winners(chosen, _comparable(logs, chosen), members)
-        means.append(float(np.mean(np.where(won >= 0, right[won], False))))
-    return means
+        if k == pool.size:
+            found[k] = _of_all(pool, aggregation, range(len(pool.groups)))
+        elif k == 1:
+            found[k] = _of_each(pool, aggregation, votes)
+    between = [k for k in ks if k not in found]
+    if between:
+        ballots = Ballots.of(pool.groups, pool.correct, votes, pool.unit_of)
+        for k in between:
+            found[k] = ballots.share_right(subsets(pool.size, k, seed, draws))
+    return [found[k] for k in ks]
 
 
-def _comparable(logs: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weights to add up within a draw, from their logarithms to base 2 [candidates]: those of all
-    draws [1, candidates], or of each [draws, candidates] where some would be below the smallest
-    float beside the largest of all."""
-    known = np.where(np.isnan(logs), -np.inf, logs)
-    largest = known.max(keepdims=True)[None]
-    if np.any(known[np.isfinite(known)] < largest - FLOAT_BITS):
-        largest = np.where(chosen, known, -np.inf).max(axis=1, keepdims=True)
-    # With nothing but zeros there is nothing to be measured by.
-    shifted = known - np.where(np.isfinite(largest), largest, 0.0)
-    weights: NDArray[np.float64] = np.exp2(np.minimum(shifted, 0.0))
-    return weights
+def _of_all(pool: Pool, aggregation: str, candidates: Sequence[int]) -> float:
+    """Whether the aggregation is right on these candidates; a group is as most of them are."""
+    groups = [pool.groups[i] for i in candidates]
+    winner = aggregate(aggregation, groups, [pool.step_scores[i] for i in candidates])
+    return float(winner in right_groups(groups, [pool.correct[i] for i in candidates]))
 
 
-def _winners(
-    chosen: NDArray[np.bool_], weights: NDArray[np.float64], members: list[NDArray[np.intp]]
-) -> NDArray[np.intp]:
-    """The winning group of each draw [draws], -1 where nobody votes.
+def _of_each(pool: Pool, aggregation: str, votes: Sequence[Weight | None]) -> float:
+    """The mean over units of whether the aggregation is right on the unit alone."""
+    answers: dict[int, list[int]] = {}
+    for i, unit in enumerate(pool.unit_of):
+        if pool.groups[i] is not None:
+            answers.setdefault(unit, []).append(i)
+    right = sum(
+        _of_all(pool, aggregation, mine)
+        if len(mine) > 1
+        else pool.correct[mine[0]] and votes[mine[0]] is not None
+        for mine in answers.values()
+    )
+    return right / pool.size
 
-    `chosen` is [draws, candidates], `weights` as `_comparable`; `members` lists the voting
-    candidates of each group.
-    """
-    totals = np.empty((len(chosen), len(members)))
-    first = np.empty((len(chosen), len(members)))
-    for group, indices in enumerate(members):
-        here = chosen[:, indices]
-        present = here.any(axis=1)
-        sums = np.where(here, weights[:, indices], 0.0).sum(axis=1)
-        totals[:, group] = np.where(present, sums, -np.inf)
-        first[:, group] = np.where(present, indices[here.argmax(axis=1)], np.inf)
-    best = totals.max(axis=1, keepdims=True)
-    tied = np.isclose(totals, best, rtol=1e-9, atol=0.0) & np.isfinite(first)
-    winner = np.where(tied, first, np.inf).argmin(axis=1)
-    return np.where(tied.any(axis=1), winner, -1)
+
+def _best_of(pool: Pool, votes: Sequence[Weight | None], ks: Sequence[int]) -> list[float]:
+    """Expected correctness of the best of k units, each by its best candidate: the r-th best of n
+    is the best of a random subset with probability C(n-1-r, k-1) / C(n, k). Units without a vote
+    rank last."""
+    n = pool.size
+    voters = [(weight, i) for i, weight in enumerate(votes) if weight is not None]
+    best: dict[int, bool] = {}
+    for _, i in sorted(voters, key=lambda voter: voter[0], reverse=True):
+        best.setdefault(pool.unit_of[i], pool.correct[i])
+    ranks = [rank for rank, right in enumerate(best.values()) if right]
+    return [sum(math.comb(n - 1 - r, k - 1) for r in ranks) / math.comb(n, k) for k in ks]
 
 
 def bootstrap_interval(

@@ -17,6 +17,7 @@ COLUMNS = [
     *search_columns.NAMES,
     "error",
     "nodes.list.element.parent",
+    "nodes.list.element.child",
     "nodes.list.element.score",
     "candidates.list.element.leaf",
     "candidates.list.element.kept",
@@ -61,11 +62,12 @@ class Outcome:
     def of(cls, record: Record) -> "Outcome":
         """The outcome of a graded record."""
         graded = [(c, c.grade) for c in record.candidates if c.grade is not None]
-        scores = [record.path(candidate.leaf).scores for candidate, _ in graded]
+        paths = [record.path(candidate.leaf) for candidate, _ in graded]
         pool = Pool(
             tuple(grade.group if candidate.kept else None for candidate, grade in graded),
             tuple(grade.correct for _, grade in graded),
-            tuple(scores),
+            tuple(path.scores for path in paths),
+            *units(record.search, [path.lineage[0] for path in paths]),
         )
         return cls(
             record.problem.id,
@@ -79,23 +81,27 @@ class Outcome:
             record.error,
             record.question_tokens,
             sum(c.kept and grade.ungraded is not None for c, grade in graded),
-            *asked_and_unscored(zip((grade.group for _, grade in graded), scores, strict=True)),
+            *asked_and_unscored(
+                (grade.group, path.scores) for (_, grade), path in zip(graded, paths, strict=True)
+            ),
         )
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Outcome":
         """The outcome of a Parquet row that has COLUMNS."""
-        candidates, nodes = row["candidates"], row["nodes"]
-        scores = [scores_to(nodes, each["leaf"]) for each in candidates]
+        search = search_columns.from_columns(row)
+        candidates = row["candidates"]
+        firsts, scores = ways_to(row["nodes"], [each["leaf"] for each in candidates])
         pool = Pool(
             tuple(each["group"] if each["kept"] else None for each in candidates),
             tuple(bool(each["correct"]) for each in candidates),
             tuple(scores),
+            *units(search, firsts),
         )
         return cls(
             row["problem_id"],
             row["level"],
-            search_columns.from_columns(row),
+            search,
             pool,
             Usage(**row["policy_usage"]),
             Usage(**row["reward_usage"]),
@@ -124,18 +130,44 @@ class Outcome:
 
     def right(self, aggregation: str) -> bool:
         """Whether the answer that `aggregation` selects from the kept candidates is correct."""
-        size = len(self.pool.groups)
+        size = self.pool.size
         return bool(size) and expected_accuracy(self.pool, aggregation, [size]) == [1.0]
 
+    def chances(self, aggregation: str, budgets: Sequence[int]) -> list[float]:
+        """How often `aggregation` selects a correct answer at each budget of whole units. A search
+        without a unit has its own budget alone, where all its kept candidates count."""
+        unit = self.search.unit
+        if unit is None:
+            return [float(self.right(aggregation))]
+        return expected_accuracy(self.pool, aggregation, [k // unit for k in budgets])
 
-def scores_to(nodes: Sequence[Mapping[str, Any]], leaf: int) -> tuple[float, ...]:
-    """The scores on the path from the question to a node of a row."""
-    found = []
-    at: int | None = leaf
-    while at is not None:
-        found.append(nodes[at]["score"])
-        at = nodes[at]["parent"]
-    return tuple(score for score in reversed(found) if score is not None)
+
+def units(search: SearchId, firsts: Iterable[int]) -> tuple[tuple[int, ...] | None, int | None]:
+    """The unit of each candidate and how many there are, for a `Pool`: unit i is what grew from the
+    i-th `search.unit` children of the root. Without them where every candidate is a unit of its
+    own, or nothing is one.
+
+    Args:
+        firsts: the number of each candidate's first step among the children of the root.
+    """
+    if search.unit in (None, 1):
+        return None, None
+    return tuple(first // search.unit for first in firsts), search.n // search.unit
+
+
+def ways_to(
+    nodes: Sequence[Mapping[str, Any]], leaves: Iterable[int]
+) -> tuple[list[int], list[tuple[float, ...]]]:
+    """Of the paths from the question to some nodes of a row: the number of each first step among
+    the children of the root, and the scores."""
+    firsts, scores = [], []
+    for leaf in leaves:
+        way = [nodes[leaf]]
+        while (parent := way[-1]["parent"]) is not None:
+            way.append(nodes[parent])
+        firsts.append(way[-1]["child"])
+        scores.append(tuple(node["score"] for node in reversed(way) if node["score"] is not None))
+    return firsts, scores
 
 
 def asked_and_unscored(

@@ -23,7 +23,7 @@ from tts_ray.analysis.compute_optimal import (
     quantile_edges,
 )
 from tts_ray.analysis.cost import per_problem
-from tts_ray.analysis.curves import HEADLINE, points
+from tts_ray.analysis.curves import HEADLINE, budgets, cost
 from tts_ray.analysis.metrics import Estimate, accuracy
 from tts_ray.analysis.scaling import fits, lead
 from tts_ray.analysis.study import Study
@@ -173,8 +173,8 @@ def fits_table(evidence: Evidence) -> str:
             "N": [float(arm.n) for arm in mine],
             "GFLOPs": [float(evidence.costs[arm].mean()) / 1e9 for arm in mine],
         }
-        for x, budgets in axes.items():
-            for fit in fits(budgets, means):
+        for x, values in axes.items():
+            for fit in fits(values, means):
                 error = "" if np.isnan(fit.error) else f"{100 * fit.error:.1f}"
                 rows.append([label, x, fit.form, fit.formula(x), error])
     header = ("method", "against", "form", "accuracy", "error of a left-out point (points)")
@@ -228,9 +228,13 @@ def overtaking_table(small: Study, large: Study, evidence: Evidence) -> str:
 
 
 def mean_flops(study: Study, label: str, n: int) -> dict[Convention, float]:
-    """FLOPs per problem of one search at one budget, by convention; none if it has no outcome."""
-    mine = [each for each in study.outcomes if each.search.label == label]
-    return next((point.flops for point in points(mine, study.sizes) if point.n == n), {})
+    """FLOPs per problem of one search at one budget, by convention; none if no run holds it."""
+    mine = [o for o in study.outcomes if o.search.label == label and o.error is None]
+    runs = Counter(o.search for o in mine if n in budgets(o.search, [n]))
+    if not runs:
+        return {}
+    run = max(runs, key=lambda run: (runs[run], run.n))
+    return cost([o for o in mine if o.search == run], n / run.n, study.sizes)[1]
 
 
 def report(found: Sequence[Study]) -> str:

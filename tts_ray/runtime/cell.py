@@ -140,14 +140,16 @@ class Cell:
         says what came of it."""
         last = last_attempts(outcomes)
         ended = {key for key, end in last.items() if end.error is None or not self.retry_failed}
-        known = {problem.id for problem in self.problems}
+        problems = {problem.id for problem in self.problems}
+        searches = {search.id for search in self.searches}
         for outcome in outcomes:
             key = (outcome.problem_id, outcome.search)
-            is_known = outcome.problem_id in known
-            if key in ended and outcome is last[key] and (is_known or outcome.error is None):
+            is_asked = outcome.problem_id in problems and outcome.search in searches
+            if key in ended and outcome is last[key] and (is_asked or outcome.error is None):
                 self.board.add(outcome)
-                # A problem that the dataset no longer has is part of the total once it is done.
-                self.board.total += not is_known
+                # A problem that the dataset no longer has is part of the total once it is done, and
+                # so is a search that an earlier version ran beside a larger one that holds it.
+                self.board.total += not is_asked
             else:
                 self.board.spend(outcome)
         return ended

@@ -62,8 +62,9 @@ class Search(ABC):
 
     @property
     def unit(self) -> int | None:
-        """How many units of its budget are exchangeable: any k of its units are a run at budget
-        k * unit. None: no part of it is a run."""
+        """How much of the budget is one unit, if units are independent and alike: unit i is all
+        that grows from the i-th `unit` first children of the root, and any k units are a run at
+        budget k * unit. None: no part of it is a run."""
         return None
 
     @property

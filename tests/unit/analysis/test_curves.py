@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tts_ray.analysis.curves import difficulties, nested_budgets, points, split
+from tts_ray.analysis.curves import budgets, difficulties, points, split
 from tts_ray.analysis.metrics import Pool
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.report import accuracy_table, part_table
@@ -16,7 +16,9 @@ from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.analysis.sweep_report import table
 from tts_ray.flops import ModelSize, Sizes, Work
 from tts_ray.search.beam_search import BeamSearch
-from tts_ray.search.best_of_n import BestOfN
+from tts_ray.search.best_of_n import BestOfN, Majority
+from tts_ray.search.dvts import Dvts
+from tts_ray.search.greedy import Greedy
 from tts_ray.types import NO_USAGE, SearchId, Usage
 
 SIZES = Sizes(ModelSize(1e6))
@@ -24,10 +26,13 @@ SEARCHES = [BestOfN(n=8).id, BeamSearch(n=8).id, BeamSearch(n=8, m=2).id]
 
 
 def outcome(problem, search, correct, level=None, error=None):
+    unit = search.unit or 1
     pool = Pool(
         tuple(0 if right else 1 for right in correct),
         tuple(correct),
         tuple((0.9 if right else 0.1,) for right in correct),
+        tuple(at // unit for at in range(len(correct))),
+        len(correct) // unit,
     )
     usage = Usage.of_request(10, 0, 10 * len(correct))
     return Outcome(problem, level, search, pool, usage, NO_USAGE, 0, 1.0, error, 10)
@@ -83,9 +88,62 @@ def test_a_pool_is_read_at_every_smaller_budget_and_a_beam_at_its_own():
     ]
 
 
-@pytest.mark.parametrize(("n", "budgets"), [(1, [1]), (4, [1, 4]), (64, [1, 4, 16, 64])])
-def test_the_budgets_of_a_pool_are_powers_of_four_and_its_own(n, budgets):
-    assert nested_budgets(n) == budgets
+@pytest.mark.parametrize(
+    ("search", "also", "found"),
+    [
+        (BestOfN(n=1), [], [1]),
+        (BestOfN(n=4), [], [1, 4]),
+        (Majority(n=64), [8, 32, 64, 128], [1, 4, 8, 16, 32, 64]),
+        (Dvts(n=4), [], [4]),
+        (Dvts(n=64), [1, 6, 32], [4, 16, 32, 64]),
+        (Dvts(n=24, m=3), [16, 24], [3, 15, 24]),
+        (Dvts(n=72, m=8), [4, 64], [8, 16, 64, 72]),
+        (Dvts(n=64, m=64), [4, 16], [64]),
+        (BeamSearch(n=64), [4, 16], [64]),
+        (Greedy(), [4], [1]),
+    ],
+    ids=str,
+)
+def test_the_budgets_of_a_run_are_whole_units(search, also, found):
+    assert budgets(search.id, also) == found
+
+
+def read_at(found):
+    return [(point.name, point.n) for point in found]
+
+
+def test_a_search_with_a_unit_is_read_at_the_budgets_of_the_others():
+    searches = [BeamSearch(n=32).id, BestOfN(n=128).id, Dvts(n=128).id, Dvts(n=64, m=8).id]
+    found = points([outcome("a", search, [True] * search.n) for search in searches], SIZES)
+    assert read_at(found) == [
+        ("beam_search", 32),
+        *(("best_of_n", n) for n in (1, 4, 8, 16, 32, 64, 128)),
+        *(("dvts", n) for n in (4, 8, 16, 32, 64, 128)),
+        *(("dvts m=8", n) for n in (8, 16, 32, 64)),
+    ]
+
+
+def test_a_budget_is_read_from_the_larger_of_two_runs():
+    small = outcome("a", Dvts(n=8).id, [False] * 8)
+    large = outcome("a", Dvts(n=16).id, [True] * 16)
+    found = points([small, large], SIZES)
+    assert read_at(found) == [("dvts", 4), ("dvts", 8), ("dvts", 16)]
+    assert [point.headline.mean for point in found] == [1.0, 1.0, 1.0]
+    assert read_at(points([large, small], SIZES)) == read_at(found)
+
+
+def test_a_budget_is_read_from_the_run_that_has_more_problems():
+    small = [outcome(name, Dvts(n=8).id, [False] * 8) for name in "ab"]
+    large = [outcome("a", Dvts(n=16).id, [True] * 16)]
+    found = points(small + large, SIZES)
+    assert [(point.n, point.headline.count) for point in found] == [(4, 2), (8, 2), (16, 1)]
+
+
+def test_a_budget_costs_its_share_of_the_run():
+    (quarter, whole) = points([outcome("a", Dvts(n=16).id, [True] * 16)], SIZES)
+    assert (quarter.n, whole.n) == (4, 16)
+    assert quarter.tokens == whole.tokens / 4
+    assert quarter.flops["paper"] == whole.flops["paper"] / 4
 
 
 @given(st.lists(st.booleans(), min_size=8, max_size=8))

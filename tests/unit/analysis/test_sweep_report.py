@@ -1,6 +1,7 @@
 """The report of a sweep, on the evidence that sweeps may leave."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -22,8 +23,48 @@ SIZES = Sizes(ModelSize(1e6), ModelSize(1e6))
 
 
 def outcome(problem, search, n, right=True):
-    pool = Pool((0,) * n, (right,) * n, ((0.5,),) * n)
+    unit = search.unit or 1
+    units = tuple(at // unit for at in range(n))
+    pool = Pool((0,) * n, (right,) * n, ((0.5,),) * n, units, n // unit)
     return Outcome(problem, None, search, pool, Usage(generated_tokens=9), Usage(), 0, 0.1, None, 5)
+
+
+def mixed(problem, search):
+    """The first half of the units is right."""
+    made = outcome(problem, search, search.n)
+    right = tuple(2 * unit < made.pool.size for unit in made.pool.unit_of)
+    pool = replace(made.pool, correct=right, groups=tuple(0 if each else 1 for each in right))
+    return replace(made, pool=pool)
+
+
+def test_a_run_is_an_arm_at_every_budget_of_the_others_with_its_expected_accuracy_and_share():
+    searches = [BestOfN(n=16).id, Dvts(n=16).id, BeamSearch(n=8).id, Greedy().id]
+    outcomes = [mixed(f"a-{at}", search) for at in range(5) for search in searches]
+    evidence = Study("small", "prm", "a", 0, outcomes, SIZES, {}).evidence()
+    values = {
+        (arm.name, arm.n): (float(evidence.values[arm].mean()), float(evidence.costs[arm].mean()))
+        for arm in evidence.values
+        if arm.aggregation == "majority" and arm.name != "best_of_n"
+    }
+    # Of two of four subtrees, both right or a tie that the first one, a right one, wins.
+    expected = {4: 1 / 2, 8: 5 / 6, 16: 1.0}
+    found = {n: value for (name, n), (value, _) in values.items() if name == "dvts"}
+    assert found == pytest.approx(expected)
+    costs = {n: cost for (name, n), (_, cost) in values.items() if name == "dvts"}
+    assert costs[16] - costs[8] == pytest.approx(2 * (costs[8] - costs[4]))
+    best_of_n = {arm.n for arm in evidence.values if arm.name == "best_of_n"}
+    assert best_of_n == {1, 4, 8, 16}
+    assert {arm.search.label for arm in evidence.arms(8)} == {"best_of_n", "dvts", "beam_search"}
+
+
+def test_what_overtakes_has_its_flops_at_every_budget():
+    searches = [BestOfN(n=16).id, Dvts(n=16).id, BeamSearch(n=8).id, Greedy().id]
+    outcomes = [mixed(f"a-{at}", search) for at in range(5) for search in searches]
+    small, large = (Study(name, "prm", "a", 0, outcomes, SIZES, {}) for name in ("s", "l"))
+    said = report([small, large]).split("## Small with search against large")[1]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines()]
+    paper = {row[1]: row[4] for row in rows if row[0] == "dvts"}
+    assert paper == {"4": "0.25", "8": "0.5", "16": "1"}
 
 
 def study(policy, size, dataset, count, *, greedy=True, n=4):

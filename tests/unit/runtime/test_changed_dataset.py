@@ -11,6 +11,7 @@ from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.errors import ConfigError
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import records
+from tts_ray.search.dvts import Dvts
 from tts_ray.types import Grade
 
 ROWS = [{"problem": f"What is {number}?", "answer": str(number)} for number in range(12)]
@@ -93,3 +94,15 @@ def test_a_problem_list_that_is_damaged_is_one_line(cell):
         with pytest.raises(Exception, match=r"problems\.json is damaged") as refused:
             counted(cell(ROWS))
         assert "\n" not in str(refused.value)
+
+
+def test_searches_that_an_earlier_version_ran_beside_a_larger_one_are_part_of_the_total(
+    cell, monkeypatch
+):
+    grid = ("search.name=dvts", "search.n=[4,8]")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("tts_ray.runtime.cell.searches", lambda _: [Dvts(n=4), Dvts(n=8)])
+        assert do_all(cell(ROWS[:6], *grid)) == 12
+    assert counted(cell(ROWS[:6], *grid)) == (12, 12, 12)
+    assert do_all(cell(ROWS[:8], *grid)) == 2, "with the larger search alone"
+    assert counted(cell(ROWS[:8], *grid)) == (14, 14, 14)

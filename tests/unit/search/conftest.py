@@ -28,14 +28,17 @@ class Outcome:
 
 
 def run_search(
-    search: Search, policy: ScriptedPolicy | None = None, reward: ScriptedReward | None = None
+    search: Search,
+    policy: ScriptedPolicy | None = None,
+    reward: ScriptedReward | None = None,
+    problem: Problem = PROBLEM,
 ) -> Outcome:
     policy = policy or ScriptedPolicy()
     reward = reward or ScriptedReward()
 
     async def grow() -> tuple[list[Path], Tree]:
         rewards = RewardPool([reward]) if search.uses_reward else None
-        tree = Tree(PROBLEM, PolicyPool([policy]), rewards, search.sampling(Sampling()), seed=0)
+        tree = Tree(problem, PolicyPool([policy]), rewards, search.sampling(Sampling()), seed=0)
         return await search(tree), tree
 
     answers, tree = asyncio.run(grow())
