@@ -12,8 +12,8 @@ EPILOG = """\
 arguments are merged left to right:
   FILE.yaml            a configuration, or a part of one
   GROUP=NAME           configs/GROUP/NAME.yaml for policy, prm, dataset or search
-  KEY.SUB=VALUE        one setting; a list under search.* runs one search for each value, but of n
-                       only the largest where it holds the smaller (best_of_n, majority, dvts)
+  KEY.SUB=VALUE        one setting; a list under search.* runs one search for each value, but of
+                       n only the largest where it holds the smaller (best_of_n, majority, dvts)
 
 examples:
   python jobs/evaluate.py configs/pocket.yaml
