@@ -14,15 +14,16 @@ correct answer. A strategy gives every difficulty the arm with the largest mean 
 Of equal arms the cheaper one is taken. The choice for a fold sees no outcome of its problems.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tts_ray.analysis.ceiling import pass_at_1
 from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.curves import nested_budgets
-from tts_ray.analysis.metrics import Estimate, accuracy, expected_accuracy, pass_at_k
+from tts_ray.analysis.metrics import Estimate, accuracy, expected_accuracy
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
@@ -71,11 +72,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What every arm did on the same problems: values in [0, 1] and FLOPs, each [problems].
+    """What every arm did on the same problems: values in [0, 1] and FLOPs, each [problems], means
+    over the seeds that have all problems of it.
 
-    `pass_at_1` is of `samples` samples of each problem, `looks` the label-free estimate of the
-    first PILOT of them, `pilot_costs` what those cost. `unfinished` searches miss problems of the
-    pool and are no arms.
+    `pass_at_1` is of `samples` samples of each problem, those of all seeds together; `looks` the
+    label-free estimate of the first PILOT samples of a seed, `pilot_costs` what those cost, both
+    means over seeds. `unfinished` searches miss problems of the pool and are no arms. There are
+    `seeds` in all; `seed_means` holds the mean value of an arm in each seed that has it, and `read`
+    the outcomes that a search at a budget is read from.
     """
 
     problems: tuple[str, ...]
@@ -86,6 +90,9 @@ class Evidence:
     looks: NDArray[np.float64]
     pilot_costs: NDArray[np.float64]
     unfinished: tuple[str, ...] = ()
+    seeds: int = 1
+    seed_means: Mapping[Arm, Sequence[float]] = field(default_factory=dict)
+    read: Mapping[SearchId, Sequence[Outcome]] = field(default_factory=dict)
 
     @property
     def budgets(self) -> list[int]:
@@ -113,16 +120,15 @@ class Chosen:
         return accuracy(self.values)
 
 
-def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
-    """The evidence of one policy, PRM and dataset: outcomes of its cells, every search on the same
-    problems. A pool is an arm at each budget it holds. FLOPs are by `sizes.convention`.
+def gather(outcomes: Mapping[int, Sequence[Outcome]], sizes: Sizes) -> Evidence:
+    """The evidence of one policy, PRM and dataset from the outcomes of its cells by seed, every
+    search on the same problems. A pool is an arm at each budget it holds. FLOPs are by
+    `sizes.convention`.
 
     Raises:
         StoreError: there is no best-of-N pool of PILOT samples or more, or it has one problem.
     """
-    by_search: dict[SearchId, dict[str, Outcome]] = {}
-    for outcome in outcomes:
-        by_search.setdefault(outcome.search, {})[outcome.problem_id] = outcome
+    by_search = runs_of(outcomes)
     pools = [search for search in by_search if search.name == "best_of_n"]
     largest = max(pools, key=lambda search: search.n, default=None)
     if largest is None or largest.n < PILOT:
@@ -130,42 +136,67 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
             f"difficulty and strategies need a finished best-of-N pool of N >= {PILOT} with a PRM; "
             f"add one to the sweep: search: {{name: best_of_n, n: 64}}"
         )
-    pool = by_search[largest]
-    problems = tuple(pool)
+    fullest = max(by_search[largest].values(), key=len)
+    problems = tuple(fullest)
     if len(problems) < 2:
         raise StoreError("a strategy is chosen on some problems for others: one problem is too few")
     values: dict[Arm, NDArray[np.float64]] = {}
     costs: dict[Arm, NDArray[np.float64]] = {}
+    seed_means: dict[Arm, list[float]] = {}
+    read: dict[SearchId, list[Outcome]] = {}
     unfinished: list[str] = []
     # A larger pool says more of a budget than a smaller one.
-    for search, found in sorted(by_search.items(), key=lambda item: item[0].n):
-        if not set(found) >= set(problems):
-            unfinished.append(str(search))
+    for search, by_seed in sorted(by_search.items(), key=lambda item: item[0].n):
+        whole = {seed: runs for seed, runs in by_seed.items() if set(runs) >= set(problems)}
+        if len(outcomes) == 1:
+            unfinished += [str(search)] * (not whole)
+        else:
+            unfinished += [f"{search} of seed {seed}" for seed in by_seed if seed not in whole]
+        if not whole:
             continue
-        mine = [found[problem] for problem in problems]
+        mine = [runs[problem] for runs in whole.values() for problem in problems]
         n = search.n
         budgets = nested_budgets(n) if search.is_pool else [n]
         scored = max(mine, key=lambda outcome: len(outcome.aggregations))
+        read |= {search.at(k): mine for k in budgets}
         for aggregation in scored.aggregations:
             table = np.array([arm_values(each, aggregation, budgets) for each in mine])
+            seeds = table.reshape(len(whole), len(problems), len(budgets))
             for at, k in enumerate(budgets):
                 arm = Arm(search.at(k), aggregation)
-                values[arm] = table[:, at]
-                costs[arm] = np.array(
-                    [per_problem(o.work, 1, sizes, k / n)[sizes.convention] for o in mine]
-                )
-    right = [pass_at_k(*counts(pool[problem]), 1) for problem in problems]
+                values[arm] = seeds[:, :, at].mean(axis=0)
+                seed_means[arm] = seeds[:, :, at].mean(axis=1).tolist()
+                spent = [per_problem(o.work, 1, sizes, k / n)[sizes.convention] for o in mine]
+                costs[arm] = np.array(spent).reshape(len(whole), -1).mean(axis=0)
+    samples = read[largest]
+    singles = pass_at_1(samples)
+    looks = np.array([estimate(each.pool.step_scores[:PILOT]) for each in samples])
     some = next(arm for arm in costs if arm.name == "best_of_n" and arm.n == PILOT)
     return Evidence(
         problems,
         values,
         costs,
-        np.array(right),
-        len(pool[problems[0]].pool.groups),
-        np.array([estimate(pool[problem].pool.step_scores[:PILOT]) for problem in problems]),
+        np.array([singles[problem] for problem in problems]),
+        len(samples[0].pool.groups) * len(samples) // len(problems),
+        looks.reshape(-1, len(problems)).mean(axis=0),
         costs[some],
         tuple(unfinished),
+        len(outcomes),
+        seed_means,
+        read,
     )
+
+
+def runs_of(
+    outcomes: Mapping[int, Sequence[Outcome]],
+) -> dict[SearchId, dict[int, dict[str, Outcome]]]:
+    """Outcomes by search, seed and problem, from those by seed."""
+    found: dict[SearchId, dict[int, dict[str, Outcome]]] = {}
+    for seed, mine in outcomes.items():
+        for outcome in mine:
+            runs = found.setdefault(outcome.search, {}).setdefault(seed, {})
+            runs[outcome.problem_id] = outcome
+    return found
 
 
 def arm_values(outcome: Outcome, aggregation: str, budgets: Sequence[int]) -> list[float]:
@@ -173,13 +204,6 @@ def arm_values(outcome: Outcome, aggregation: str, budgets: Sequence[int]) -> li
     if len(budgets) > 1:
         return expected_accuracy(outcome.pool, aggregation, budgets)
     return [float(outcome.right(aggregation))]
-
-
-def counts(outcome: Outcome) -> tuple[int, int]:
-    """Samples of a pool, and how many of them are correct answers."""
-    pool = outcome.pool
-    pairs = zip(pool.correct, pool.groups, strict=True)
-    return len(pool.groups), sum(correct and group is not None for correct, group in pairs)
 
 
 def bins_of(values: NDArray[np.float64], edges: Sequence[float]) -> Bins:

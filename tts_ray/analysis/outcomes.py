@@ -1,15 +1,17 @@
 """What analysis needs of a record: graded candidates and usage, without texts and tokens."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tts_ray.analysis.endings import NO_ENDINGS, Endings
 from tts_ray.analysis.metrics import Pool, expected_accuracy
 from tts_ray.flops import Work
 from tts_ray.grading.selection import AGGREGATIONS, MAJORITY
 from tts_ray.results import search_columns
-from tts_ray.types import Record, SearchId, Usage
+from tts_ray.types import Finish, Record, SearchId, Usage
 
 COLUMNS = [
     "problem_id",
@@ -21,6 +23,7 @@ COLUMNS = [
     "candidates.list.element.correct",
     "candidates.list.element.ungraded",
     "candidates.list.element.scores",
+    "candidates.list.element.steps.list.element.finish",
     "policy_usage",
     "reward_usage",
     "repeats",
@@ -40,7 +43,8 @@ class Outcome:
     the search did not keep has no group there, so it has no voice. `ungraded` of the kept
     ones have a grade that is not certain, since a comparison was given up (`types.Ungraded`).
     Of all its candidates, kept or not, a reward model was asked about `asked` with an answer;
-    `unscored` of those are longer than its context, so they have no score."""
+    `unscored` of those are longer than its context, so they have no score. `endings` count all its
+    candidates, too."""
 
     problem_id: str
     level: int | None
@@ -55,6 +59,7 @@ class Outcome:
     ungraded: int = 0
     asked: int = 0
     unscored: int = 0
+    endings: Endings = NO_ENDINGS
 
     @classmethod
     def of(cls, record: Record) -> "Outcome":
@@ -78,6 +83,7 @@ class Outcome:
             record.question_tokens,
             sum(c.kept and grade.ungraded is not None for c, grade in graded),
             *asked_and_unscored((grade.group, c.path.scores) for c, grade in graded),
+            Endings.of((not c.path.is_complete, grade.group is not None) for c, grade in graded),
         )
 
     @classmethod
@@ -102,6 +108,7 @@ class Outcome:
             row["question_tokens"],
             sum(each["kept"] and each.get("ungraded") is not None for each in candidates),
             *asked_and_unscored((each["group"], each["scores"]) for each in candidates),
+            Endings.of((was_cut(each), each["group"] is not None) for each in candidates),
         )
 
     @property
@@ -123,6 +130,25 @@ class Outcome:
         """Whether the answer that `aggregation` selects from the kept candidates is correct."""
         size = len(self.pool.groups)
         return bool(size) and expected_accuracy(self.pool, aggregation, [size]) == [1.0]
+
+    @property
+    def right_candidates(self) -> int:
+        """How many of the kept candidates are right; with none, no selection can be."""
+        pairs = zip(self.pool.correct, self.pool.groups, strict=True)
+        return sum(correct and group is not None for correct, group in pairs)
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether two or more groups have the most votes of the kept candidates, so that their
+        order decides the majority vote."""
+        votes = [*Counter(group for group in self.pool.groups if group is not None).values()]
+        return votes.count(max(votes, default=0)) > 1
+
+
+def was_cut(candidate: Mapping[str, Any]) -> bool:
+    """Whether a stored candidate ended before it was complete."""
+    steps = candidate["steps"]
+    return not steps or steps[-1]["finish"] != Finish.EOS
 
 
 def asked_and_unscored(
