@@ -14,15 +14,16 @@ correct answer. A strategy gives every difficulty the arm with the largest mean 
 Of equal arms the cheaper one is taken. The choice for a fold sees no outcome of its problems.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tts_ray.analysis.ceiling import pass_at_1
 from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.curves import readings
-from tts_ray.analysis.metrics import Estimate, accuracy, pass_at_k
+from tts_ray.analysis.metrics import Estimate, accuracy
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
@@ -71,11 +72,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What every arm did on the same problems: values in [0, 1] and FLOPs, each [problems].
+    """What every arm did on the same problems: values in [0, 1] and FLOPs, each [problems], means
+    over the seeds that have all problems of it.
 
-    `pass_at_1` is of `samples` samples of each problem, `looks` the label-free estimate of the
-    first PILOT of them, `pilot_costs` what those cost. `unfinished` searches miss problems of the
-    pool and are no arms.
+    `pass_at_1` is of `samples` samples of each problem, those of all seeds together; `looks` the
+    label-free estimate of the first PILOT samples of a seed, `pilot_costs` what those cost, both
+    means over seeds. `unfinished` searches miss problems of the pool and are no arms. There are
+    `seeds` in all; `seed_means` holds the mean value of an arm in each seed that has it, and `read`
+    the outcomes that a search at a budget is read from.
     """
 
     problems: tuple[str, ...]
@@ -86,6 +90,9 @@ class Evidence:
     looks: NDArray[np.float64]
     pilot_costs: NDArray[np.float64]
     unfinished: tuple[str, ...] = ()
+    seeds: int = 1
+    seed_means: Mapping[Arm, Sequence[float]] = field(default_factory=dict)
+    read: Mapping[SearchId, Sequence[Outcome]] = field(default_factory=dict)
 
     @property
     def budgets(self) -> list[int]:
@@ -113,17 +120,15 @@ class Chosen:
         return accuracy(self.values)
 
 
-def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
-    """The evidence of one policy, PRM and dataset: outcomes of its cells, every search on the same
-    problems. A search with a unit is an arm at every budget that is compared and that it holds.
-    FLOPs are by `sizes.convention`.
+def gather(outcomes: Mapping[int, Sequence[Outcome]], sizes: Sizes) -> Evidence:
+    """The evidence of one policy, PRM and dataset from the outcomes of its cells by seed, every
+    search on the same problems. A search with a unit is an arm at every budget that is compared and
+    that it holds. FLOPs are by `sizes.convention`.
 
     Raises:
         StoreError: there is no best-of-N pool of PILOT samples or more, or it has one problem.
     """
-    by_search: dict[SearchId, dict[str, Outcome]] = {}
-    for outcome in outcomes:
-        by_search.setdefault(outcome.search, {})[outcome.problem_id] = outcome
+    by_search = runs_of(outcomes)
     pools = [search for search in by_search if search.name == "best_of_n"]
     largest = max(pools, key=lambda search: search.n, default=None)
     if largest is None or largest.n < PILOT:
@@ -131,38 +136,67 @@ def gather(outcomes: Sequence[Outcome], sizes: Sizes) -> Evidence:
             f"difficulty and strategies need a finished best-of-N pool of N >= {PILOT} with a PRM; "
             f"add one to the sweep: search: {{name: best_of_n, n: 64}}"
         )
-    pool = by_search[largest]
-    problems = tuple(pool)
+    fullest = max(by_search[largest].values(), key=len)
+    problems = tuple(fullest)
     if len(problems) < 2:
         raise StoreError("a strategy is chosen on some problems for others: one problem is too few")
     values: dict[Arm, NDArray[np.float64]] = {}
     costs: dict[Arm, NDArray[np.float64]] = {}
-    finished = {
-        search: len(problems) for search, found in by_search.items() if set(found) >= set(problems)
-    }
-    for search, budgets in readings(finished).items():
-        mine = [by_search[search][problem] for problem in problems]
+    seed_means: dict[Arm, list[float]] = {}
+    read: dict[SearchId, list[Outcome]] = {}
+    whole: dict[SearchId, list[Outcome]] = {}
+    unfinished: list[str] = []
+    for search, by_seed in by_search.items():
+        held = {seed: runs for seed, runs in by_seed.items() if set(runs) >= set(problems)}
+        if len(outcomes) == 1:
+            unfinished += [str(search)] * (not held)
+        else:
+            unfinished += [f"{search} of seed {seed}" for seed in by_seed if seed not in held]
+        if held:
+            whole[search] = [runs[problem] for runs in held.values() for problem in problems]
+    for search, budgets in readings({key: len(mine) for key, mine in whole.items()}).items():
+        mine = whole[search]
         scored = max(mine, key=lambda outcome: len(outcome.aggregations))
+        read |= {search.at(k): mine for k in budgets}
         for aggregation in scored.aggregations:
             table = np.array([each.chances(aggregation, budgets) for each in mine])
+            seeds = table.reshape(-1, len(problems), len(budgets))
             for at, k in enumerate(budgets):
                 arm = Arm(search.at(k), aggregation)
-                values[arm] = table[:, at]
-                costs[arm] = np.array(
-                    [per_problem(o.work, 1, sizes, k / search.n)[sizes.convention] for o in mine]
-                )
-    samples = [pool[problem].pool for problem in problems]
+                values[arm] = seeds[:, :, at].mean(axis=0)
+                seed_means[arm] = seeds[:, :, at].mean(axis=1).tolist()
+                share = k / search.n
+                spent = [per_problem(o.work, 1, sizes, share)[sizes.convention] for o in mine]
+                costs[arm] = np.array(spent).reshape(-1, len(problems)).mean(axis=0)
+    samples = whole[largest]
+    singles = pass_at_1(samples)
+    looks = np.array([estimate(each.pool.step_scores[:PILOT]) for each in samples])
     some = next(arm for arm in costs if arm.name == "best_of_n" and arm.n == PILOT)
     return Evidence(
         problems,
         values,
         costs,
-        np.array([pass_at_k(each.size, each.right_units, 1) for each in samples]),
-        samples[0].size,
-        np.array([estimate(each.step_scores[:PILOT]) for each in samples]),
+        np.array([singles[problem] for problem in problems]),
+        samples[0].pool.size * len(samples) // len(problems),
+        looks.reshape(-1, len(problems)).mean(axis=0),
         costs[some],
-        tuple(str(search) for search in by_search if search not in finished),
+        tuple(unfinished),
+        len(outcomes),
+        seed_means,
+        read,
     )
+
+
+def runs_of(
+    outcomes: Mapping[int, Sequence[Outcome]],
+) -> dict[SearchId, dict[int, dict[str, Outcome]]]:
+    """Outcomes by search, seed and problem, from those by seed."""
+    found: dict[SearchId, dict[int, dict[str, Outcome]]] = {}
+    for seed, mine in outcomes.items():
+        for outcome in mine:
+            runs = found.setdefault(outcome.search, {}).setdefault(seed, {})
+            runs[outcome.problem_id] = outcome
+    return found
 
 
 def bins_of(values: NDArray[np.float64], edges: Sequence[float]) -> Bins:

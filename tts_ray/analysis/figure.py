@@ -1,12 +1,16 @@
 """Figures as PNG, drawn without a screen."""
 
 import io
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+
+CEILING: dict[str, Any] = {"linestyle": ":", "linewidth": 1.0, "marker": ".", "markersize": 3}
+"""How pass@N is drawn, in the colour of its search."""
 
 
 def png(figure: Figure, dpi: int = 150) -> bytes:

@@ -10,6 +10,7 @@ from tts_ray.analysis.cost import per_problem
 from tts_ray.analysis.metrics import wilson
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.scoreboard import Score, Scoreboard
+from tts_ray.analysis.seconds import Seconds
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.flops import CONVENTIONS, Sizes, flops
 from tts_ray.results.folder import Folder
@@ -35,8 +36,9 @@ class Log(Protocol):
 
 
 def metrics(board: Scoreboard, sizes: Sizes, search: SearchId) -> Iterator[tuple[str, float]]:
-    """Totals of the run, and the running accuracy of the search that a record came from: with the
-    ends of its 95 % interval (Wilson) for each aggregation, and by level of the dataset."""
+    """Totals of the run, and of the search that a record came from: its running accuracy with the
+    ends of its 95 % interval (Wilson) for each aggregation, and by level of the dataset; pass@N and
+    the share of the gap to it that is closed; how candidates ended, ties, and mean seconds."""
     work = board.work
     yield "problems_done", board.done
     yield "failed", board.failed
@@ -50,6 +52,15 @@ def metrics(board: Scoreboard, sizes: Sizes, search: SearchId) -> Iterator[tuple
     for name, value in flops(work, sizes).items():
         yield f"flops/{name}", value
     score = board.scores[search]
+    if score.done:
+        yield f"coverage/{search}", score.covered / score.done
+        yield f"no_answer_share/{search}", score.endings.no_answer_share
+        yield f"cut_share/{search}", score.endings.cut_share
+        yield f"tied_share/{search}", score.tied / score.done
+        yield f"seconds/{search}", sum(score.times) / score.done
+    for aggregation, closed in score.closed.items():
+        if closed is not None:
+            yield f"closed/{search}/{aggregation}", closed
     for aggregation, right in score.right.items():
         low, high = wilson(right, score.done)
         yield f"accuracy/{search}/{aggregation}", right / score.done
@@ -83,14 +94,15 @@ def show_sweep(log: Log, sweep: Folder, cells: Mapping[str, tuple[Scoreboard, Si
 
 
 def curve(board: Scoreboard, sizes: Sizes) -> list[dict[str, float]]:
-    """One row for each search, the cheapest first: FLOPs a problem by every convention, and the
-    final accuracy of its method by aggregation."""
+    """One row for each search, the cheapest first: FLOPs a problem by every convention, pass@N, and
+    the final accuracy of its method by aggregation."""
     found = []
     for key, score in board.scores.items():
         if not score.done:
             continue
         costs = per_problem(score.finished, score.done, sizes)
         row = {f"curve/flops_{name}": value for name, value in costs.items()}
+        row[f"curve/coverage/{key.label}"] = score.covered / score.done
         for aggregation, accuracy in score.accuracy.items():
             row[f"curve/accuracy/{key.label}/{aggregation}"] = accuracy
         found.append(row)
@@ -99,8 +111,9 @@ def curve(board: Scoreboard, sizes: Sizes) -> list[dict[str, float]]:
 
 def searches_table(board: Scoreboard, sizes: Sizes) -> Table:
     """A row for each search and aggregation."""
-    columns = ["search", "n", "problems", "failed", "ungraded", "unscored_share", "aggregation"]
-    columns += ["accuracy", "low", "high"]
+    columns = ["search", "n", "problems", "failed", "ungraded", "unscored_share"]
+    columns += ["no_answer_share", "cut_share", "tied_share", "seconds_median", "seconds_p90"]
+    columns += ["coverage", "aggregation", "accuracy", "low", "high", "closed"]
     rows = [
         [*counts(key, score), *row, *spent(score, sizes)]
         for key, score in board.scores.items()
@@ -109,18 +122,27 @@ def searches_table(board: Scoreboard, sizes: Sizes) -> Table:
     return Table([*columns, *(f"flops_{name}" for name in CONVENTIONS)], rows)
 
 
-def counts(key: SearchId, score: Score) -> list[str | float]:
-    """A search, its budget, its problems, and what of them is not certain."""
-    return [key.label, key.n, score.done, score.failed, score.ungraded, score.unscored_share]
+def counts(key: SearchId, score: Score) -> list[str | float | None]:
+    """A search, its budget, its problems, what of them is not certain, how their candidates ended,
+    how long they took, and pass@N."""
+    seconds, endings = Seconds.of(score.times), score.endings
+    return [
+        *(key.label, key.n, score.done, score.failed, score.ungraded, score.unscored_share),
+        *(endings.no_answer_share, endings.cut_share, score.tied_share),
+        *((seconds.median, seconds.p90) if seconds else (None, None)),
+        score.coverage,
+    ]
 
 
 def accuracies(score: Score) -> list[list[Any]]:
-    """Aggregation, accuracy and the ends of its interval; one empty row if nothing was done."""
+    """Aggregation, accuracy, the ends of its interval, and the share of the gap to pass@N that it
+    closes; one empty row if nothing was done."""
+    closed = score.closed
     found: list[list[Any]] = [
-        [aggregation, right / score.done, *wilson(right, score.done)]
+        [aggregation, right / score.done, *wilson(right, score.done), closed[aggregation]]
         for aggregation, right in score.right.items()
     ]
-    return found or [[None, None, None, None]]
+    return found or [[None] * 5]
 
 
 def spent(score: Score, sizes: Sizes) -> list[float | None]:
@@ -148,7 +170,12 @@ def problems_table(outcomes: Iterable[Outcome]) -> Table:
             outcome.error,
             outcome.ungraded,
             outcome.unscored,
+            outcome.right_candidates,
+            outcome.endings.no_answer,
+            outcome.endings.cut,
+            None if outcome.error else outcome.is_tied,
         ]
         for outcome in outcomes
     ]
-    return Table([*columns, "seconds", "repeats", "error", "ungraded", "unscored"], rows)
+    columns += ["seconds", "repeats", "error", "ungraded", "unscored"]
+    return Table([*columns, "right_candidates", "no_answer", "cut", "tied"], rows)

@@ -1,15 +1,17 @@
 """What analysis needs of a record: graded candidates and usage, without texts and tokens."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tts_ray.analysis.endings import NO_ENDINGS, Endings
 from tts_ray.analysis.metrics import Pool, expected_accuracy
 from tts_ray.flops import Work
 from tts_ray.grading.selection import AGGREGATIONS, MAJORITY
 from tts_ray.results import search_columns
-from tts_ray.types import Record, SearchId, Usage
+from tts_ray.types import Record, SearchId, State, Usage
 
 COLUMNS = [
     "problem_id",
@@ -24,6 +26,7 @@ COLUMNS = [
     "candidates.list.element.group",
     "candidates.list.element.correct",
     "candidates.list.element.ungraded",
+    "nodes.list.element.state",
     "policy_usage",
     "reward_usage",
     "repeats",
@@ -42,7 +45,8 @@ class Outcome:
     the search did not keep has no group there, so it has no voice. `ungraded` of the kept
     ones have a grade that is not certain, since a comparison was given up (`types.Ungraded`).
     Of all its candidates, kept or not, a reward model was asked about `asked` with an answer;
-    `unscored` of those are longer than its context, so they have no score."""
+    `unscored` of those are longer than its context, so they have no score. `endings` count all its
+    candidates, too."""
 
     problem_id: str
     level: int | None
@@ -57,6 +61,7 @@ class Outcome:
     ungraded: int = 0
     asked: int = 0
     unscored: int = 0
+    endings: Endings = NO_ENDINGS
 
     @classmethod
     def of(cls, record: Record) -> "Outcome":
@@ -83,6 +88,10 @@ class Outcome:
             sum(c.kept and grade.ungraded is not None for c, grade in graded),
             *asked_and_unscored(
                 (grade.group, path.scores) for (_, grade), path in zip(graded, paths, strict=True)
+            ),
+            Endings.of(
+                (not path.is_complete, grade.group is not None)
+                for (_, grade), path in zip(graded, paths, strict=True)
             ),
         )
 
@@ -111,6 +120,10 @@ class Outcome:
             row["question_tokens"],
             sum(each["kept"] and each["ungraded"] is not None for each in candidates),
             *asked_and_unscored(zip((c["group"] for c in candidates), scores, strict=True)),
+            Endings.of(
+                (row["nodes"][each["leaf"]]["state"] == State.CUT, each["group"] is not None)
+                for each in candidates
+            ),
         )
 
     @property
@@ -140,6 +153,19 @@ class Outcome:
         if unit is None:
             return [float(self.right(aggregation))]
         return expected_accuracy(self.pool, aggregation, [k // unit for k in budgets])
+
+    @property
+    def right_candidates(self) -> int:
+        """How many of the kept candidates are right; with none, no selection can be."""
+        pairs = zip(self.pool.correct, self.pool.groups, strict=True)
+        return sum(correct and group is not None for correct, group in pairs)
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether two or more groups have the most votes of the kept candidates, so that their
+        order decides the majority vote."""
+        votes = [*Counter(group for group in self.pool.groups if group is not None).values()]
+        return votes.count(max(votes, default=0)) > 1
 
 
 def units(search: SearchId, firsts: Iterable[int]) -> tuple[tuple[int, ...] | None, int | None]:

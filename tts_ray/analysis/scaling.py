@@ -1,4 +1,4 @@
-"""How accuracy grows with the budget, and where one curve overtakes another.
+"""How accuracy grows with the budget, and where one curve reaches or overtakes another.
 
     log         a + b * log2(N)
     saturating  c - a * N ** -b,  a, b > 0, c <= 1
@@ -10,6 +10,7 @@ from measured points; its certainty comes from resampling problems, the same one
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,3 +107,39 @@ def lead(
     means = counts @ difference / size
     low, high = np.percentile(means, [2.5, 97.5])
     return Lead(float(difference.mean()), float(low), float(high), float((means > 0).mean()))
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By what factor one curve needs less budget than another to reach the other's best accuracy.
+
+    `n` is the smallest budget of the other's `best`, `reached` where this curve has it too, None
+    if nowhere. `at_least`: that is its smallest budget, and a smaller one might do.
+    """
+
+    best: float
+    n: float
+    reached: float | None
+    at_least: bool = False
+
+    @property
+    def factor(self) -> float | None:
+        return None if self.reached is None else self.n / self.reached
+
+
+Curve = Sequence[tuple[float, float]]
+"""Points of budget and accuracy, budgets rising."""
+
+
+def gain(curve: Curve, other: Curve) -> Gain:
+    """The efficiency gain of `curve` over `other` (arXiv 2502.06703, Table 5), along straight lines
+    between points. Neither is empty."""
+    best = max(accuracy for _, accuracy in other)
+    n = next(n for n, accuracy in other if accuracy == best)
+    first, accuracy = curve[0]
+    if accuracy >= best:
+        return Gain(best, n, first, at_least=True)
+    for (left, low), (right, high) in pairwise(curve):
+        if high >= best:
+            return Gain(best, n, left + (right - left) * (best - low) / (high - low))
+    return Gain(best, n, None)

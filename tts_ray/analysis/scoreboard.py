@@ -1,7 +1,10 @@
 """Running totals of a run, per search: what the terminal and W&B show while it goes on."""
 
+from bisect import insort
 from dataclasses import dataclass, field
 
+from tts_ray.analysis.ceiling import closed_share
+from tts_ray.analysis.endings import NO_ENDINGS, Endings
 from tts_ray.analysis.outcomes import HEADLINE, Outcome
 from tts_ray.flops import NO_WORK, Work
 from tts_ray.grading.selection import MAJORITY
@@ -39,6 +42,17 @@ class Score:
     """Answers, on all problems done, that a reward model was asked about."""
     unscored: int = 0
     """Those of them that are longer than its context."""
+    covered: int = 0
+    """Problems with a right answer among the kept candidates, which no selection can exceed."""
+    tied: int = 0
+    """Problems whose majority vote is decided by order."""
+    endings: Endings = NO_ENDINGS
+    """Of all candidates of the problems done."""
+    samples: int = 0
+    """Candidates of i.i.d. pools."""
+    right_samples: int = 0
+    times: list[float] = field(default_factory=list)
+    """Seconds of each problem done, rising."""
 
     def spend(self, outcome: Outcome) -> None:
         """Count what an attempt cost, not whether it came to something."""
@@ -57,6 +71,13 @@ class Score:
         self.ungraded += outcome.ungraded > 0
         self.asked += outcome.asked
         self.unscored += outcome.unscored
+        self.covered += outcome.right_candidates > 0
+        self.tied += outcome.is_tied
+        self.endings += outcome.endings
+        if outcome.search.is_pool:
+            self.samples += len(outcome.pool.groups)
+            self.right_samples += outcome.right_candidates
+        insort(self.times, outcome.seconds)
         for aggregation in outcome.aggregations:
             is_right = outcome.right(aggregation)
             self.right[aggregation] = self.right.get(aggregation, 0) + is_right
@@ -74,6 +95,27 @@ class Score:
     def accuracy(self) -> dict[str, float]:
         """The share of finished problems answered correctly, by aggregation."""
         return {name: right / self.done for name, right in self.right.items()} if self.done else {}
+
+    @property
+    def coverage(self) -> float | None:
+        """pass@N over the problems done, if there is one."""
+        return self.covered / self.done if self.done else None
+
+    @property
+    def tied_share(self) -> float | None:
+        """The share of problems done whose majority vote is decided by order."""
+        return self.tied / self.done if self.done else None
+
+    @property
+    def closed(self) -> dict[str, float | None]:
+        """The share of the gap from pass@1 to pass@N that each aggregation closes, of an i.i.d.
+        pool; None for another search, and where there is no gap."""
+        pass_at_1 = self.right_samples / self.samples if self.samples else None
+        coverage = self.coverage or 0.0
+        return {
+            name: closed_share(accuracy, pass_at_1, coverage)
+            for name, accuracy in self.accuracy.items()
+        }
 
     @property
     def headline(self) -> float | None:

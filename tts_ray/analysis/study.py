@@ -1,8 +1,9 @@
-"""A sweep's directory as studies: the cells of one policy, PRM, dataset and seed together."""
+"""A sweep's directory as studies: the cells of one policy, PRM and dataset together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tts_ray.analysis.compute_optimal import Evidence, gather
+from tts_ray.analysis.compute_optimal import Evidence, gather, runs_of
 from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.errors import StoreError
@@ -18,26 +19,44 @@ from tts_ray.types import SearchId
 
 @dataclass(frozen=True)
 class Study:
-    """The cells of one policy, PRM, dataset and seed."""
+    """The cells of one policy, PRM and dataset, of all seeds."""
 
     policy: str
     prm: str
     dataset: str
-    seed: int
-    outcomes: list[Outcome]
+    outcomes: dict[int, list[Outcome]]
+    """By seed."""
     sizes: Sizes
     strategies: dict[SearchId, Strategy]
     """The strategy of each adaptive search, by the search."""
 
     @property
     def name(self) -> str:
-        seed = f", seed {self.seed}" if self.seed else ""
-        return f"{self.policy} with {self.prm} on {self.dataset}{seed}"
+        seeds = sorted(self.outcomes)
+        word = "seeds" if len(seeds) > 1 else "seed"
+        said = f", {word} {', '.join(map(str, seeds))}" if seeds != [0] else ""
+        return f"{self.policy} with {self.prm} on {self.dataset}{said}"
 
     def evidence(self) -> Evidence:
-        """The arms of the searches that chose nothing themselves."""
-        plain = [each for each in self.outcomes if each.search.name != "adaptive"]
+        """The arms of the searches that chose nothing themselves.
+
+        Raises:
+            StoreError: there is too little to choose from, as `gather` says.
+        """
+        plain = {
+            seed: [each for each in mine if each.search.name != "adaptive"]
+            for seed, mine in self.outcomes.items()
+        }
         return gather(plain, self.sizes)
+
+    def of(self, search: SearchId, problems: Sequence[str]) -> list[list[Outcome]]:
+        """What a search did on these problems, in their order, by each seed that has them all."""
+        by_seed = runs_of(self.outcomes).get(search, {})
+        return [
+            [runs[problem] for problem in problems]
+            for runs in by_seed.values()
+            if set(runs) >= set(problems)
+        ]
 
 
 def studies(sweep: Folder) -> list[Study]:
@@ -49,19 +68,22 @@ def studies(sweep: Folder) -> list[Study]:
     cells = []
     for cell in runs_in(sweep):
         of = describe(cell).of
-        key = (of.policy.name, of.prm.name if of.prm else None, of.dataset.name, of.seed)
-        cells.append((key, cell))
+        key = (of.policy.name, of.prm.name if of.prm else None, of.dataset.name)
+        cells.append((key, of.seed, cell))
     if not cells:
         raise StoreError(f"{sweep} holds no cell of a sweep")
     found = []
-    for key in dict.fromkeys(key for key, _ in cells if key[1]):
-        policy, prm, dataset, seed = key
-        mine = [path for other, path in cells if other in (key, (policy, None, dataset, seed))]
-        outcomes = [outcome for path in mine for outcome in stored_outcomes(path)]
-        scored = next(path for other, path in cells if other == key)
-        routed = {k: v for path in mine for k, v in strategies_of(path).items()}
-        sizes = stored_sizes(scored)
-        found.append(Study(policy, str(prm), dataset, seed, outcomes, sizes, routed))
+    for key in dict.fromkeys(key for key, _, _ in cells if key[1]):
+        policy, prm, dataset = key
+        mine = [
+            (seed, cell) for other, seed, cell in cells if other in (key, (policy, None, dataset))
+        ]
+        outcomes: dict[int, list[Outcome]] = {seed: [] for seed in sorted({s for s, _ in mine})}
+        for seed, cell in mine:
+            outcomes[seed] += stored_outcomes(cell)
+        routed = {k: v for _, cell in mine for k, v in strategies_of(cell).items()}
+        sizes = stored_sizes(next(cell for other, _, cell in cells if other == key))
+        found.append(Study(policy, str(prm), dataset, outcomes, sizes, routed))
     return sorted(found, key=lambda study: study.sizes.policy.nominal)
 
 

@@ -6,8 +6,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from tts_ray.analysis.compute_optimal import Evidence
-from tts_ray.analysis.curves import HEADLINE
-from tts_ray.analysis.figure import png
+from tts_ray.analysis.curves import HEADLINE, highest
+from tts_ray.analysis.figure import CEILING, png
 from tts_ray.analysis.metrics import accuracy
 from tts_ray.analysis.study import Study
 
@@ -43,5 +43,8 @@ def draw(axis: Axes, evidence: Evidence) -> None:
         (line,) = axis.plot(costs, [100 * e.mean for e in found], marker="o", label=label)
         low, high = ([100 * getattr(e, end) for e in found] for end in ("low", "high"))
         axis.fill_between(costs, low, high, color=line.get_color(), alpha=0.12)
+        ceilings = [100 * highest(evidence.read[arm.search], arm.n).mean for arm in mine]
+        axis.plot(costs, ceilings, color=line.get_color(), **CEILING)
+    axis.plot([], [], color="grey", label="pass@N of the same colour", **CEILING)
     axis.set_xscale("log")
     axis.grid(alpha=0.3)

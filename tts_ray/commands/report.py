@@ -5,7 +5,14 @@ from collections.abc import Sequence
 
 from tts_ray.analysis.curves import difficulties, points, split
 from tts_ray.analysis.metrics import Difficulty
-from tts_ray.analysis.report import accuracy_table, part_table, plot_curves, plot_parts
+from tts_ray.analysis.report import (
+    accuracy_table,
+    effort_table,
+    gap_table,
+    part_table,
+    plot_curves,
+    plot_parts,
+)
 from tts_ray.analysis.stored import stored_outcomes, stored_sizes
 from tts_ray.errors import StoreError
 from tts_ray.results.description import describe
@@ -25,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise StoreError(f"{run} holds no finished search yet")
     found = points(outcomes, sizes)
     console.print(accuracy_table(found, title=str(run)))
+    gaps = gap_table(found)
+    if gaps:
+        console.print(gaps)
+    console.print(effort_table(found))
     problems = describe(run).problems
     if problems and problems.said:
         say(console, problems.said)

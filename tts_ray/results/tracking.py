@@ -232,8 +232,9 @@ class Tracker:
         run.define_metric("problems_done")
         run.define_metric("*", step_metric="problems_done")
         run.define_metric("flops/*", step_metric="problems_done")
-        for accuracy in ("accuracy", "accuracy_low", "accuracy_high", "accuracy_by_level"):
-            run.define_metric(f"{accuracy}/*", step_metric="flops/paper")
+        accuracies = ("accuracy", "accuracy_low", "accuracy_high", "accuracy_by_level")
+        for kind in (*accuracies, "coverage", "closed"):
+            run.define_metric(f"{kind}/*", step_metric="flops/paper")
         run.define_metric("curve/flops_paper")
         run.define_metric("curve/*", step_metric="curve/flops_paper")
         return run

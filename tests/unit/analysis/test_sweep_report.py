@@ -76,7 +76,7 @@ def study(policy, size, dataset, count, *, greedy=True, n=4):
     if greedy:
         searches.append(("greedy", 1, Greedy().id))
     outcomes = [outcome(p, key, k, right=p[-1] != "0") for p in problems for _, k, key in searches]
-    return Study(policy, "prm", dataset, 0, outcomes, Sizes(ModelSize(size)), {})
+    return Study(policy, "prm", dataset, {0: outcomes}, Sizes(ModelSize(size)), {})
 
 
 def test_policies_are_compared_on_the_same_dataset_only():
@@ -142,7 +142,7 @@ def test_searches_that_differ_in_m_or_rank_are_rows_and_arms_of_their_own():
         for at, problem in enumerate(problems)
         for search in searches
     ]
-    found = Study("small", "prm", "a", 0, outcomes, SIZES, {})
+    found = Study("small", "prm", "a", {0: outcomes}, SIZES, {})
     arms = {(arm.search.label, arm.n) for arm in found.evidence().values}
     labels = {"dvts m=2", "dvts", "dvts m=8", "beam_search", "beam_search rank=min"}
     assert {(label, 8) for label in labels} <= arms
