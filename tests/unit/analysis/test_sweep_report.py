@@ -63,7 +63,7 @@ def test_what_overtakes_has_its_flops_at_every_budget():
     small, large = (Study(name, "prm", "a", 0, outcomes, SIZES, {}) for name in ("s", "l"))
     said = report([small, large]).split("## Small with search against large")[1]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines()]
-    paper = {row[1]: row[4] for row in rows if row[0] == "dvts"}
+    paper = {row[1]: row[4] for row in rows if row[:1] == ["dvts"]}
     assert paper == {"4": "0.25", "8": "0.5", "16": "1"}
 
 
