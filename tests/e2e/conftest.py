@@ -66,6 +66,19 @@ def policy(loop):
     yield from loaded(loop, "pocket-xs", PolicySpec(model=model, prompt="qwen", **SMALL))
 
 
+@pytest.fixture(scope="session", params=[False, True], ids=["thread", "process"])
+def confident(loop, request):
+    """The policy with confidence, its core in a thread and in a process of its own."""
+    spec = PolicySpec(
+        model=str(pocket.weights("pocket-xs")),
+        prompt="qwen",
+        confidence=5,
+        core_process=request.param,
+        **SMALL,
+    )
+    yield from loaded(loop, "pocket-xs", spec)
+
+
 @pytest.fixture(scope="session")
 def reward(loop):
     model = str(pocket.weights("pocket-prm"))

@@ -39,10 +39,12 @@ class EngineSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicySpec(EngineSpec):
-    """A policy: `prompt` names its prompt family, `separator` ends a reasoning step."""
+    """A policy: `prompt` names its prompt family, `separator` ends a reasoning step. `confidence` is
+    how many of a token's largest log-probabilities confidence is computed from; 0 computes none."""
 
     prompt: str
     separator: str = "\n\n"
+    confidence: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ def mixed(problem, search):
 def test_a_run_is_an_arm_at_every_budget_of_the_others_with_its_expected_accuracy_and_share():
     searches = [BestOfN(n=16).id, Dvts(n=16).id, BeamSearch(n=8).id, Greedy().id]
     outcomes = [mixed(f"a-{at}", search) for at in range(5) for search in searches]
-    evidence = Study("small", "prm", "a", 0, outcomes, SIZES, {}).evidence()
+    evidence = Study("small", "prm", "a", {0: outcomes}, SIZES, {}).evidence()
     values = {
         (arm.name, arm.n): (float(evidence.values[arm].mean()), float(evidence.costs[arm].mean()))
         for arm in evidence.values
@@ -60,7 +60,7 @@ def test_a_run_is_an_arm_at_every_budget_of_the_others_with_its_expected_accurac
 def test_what_overtakes_has_its_flops_at_every_budget():
     searches = [BestOfN(n=16).id, Dvts(n=16).id, BeamSearch(n=8).id, Greedy().id]
     outcomes = [mixed(f"a-{at}", search) for at in range(5) for search in searches]
-    small, large = (Study(name, "prm", "a", 0, outcomes, SIZES, {}) for name in ("s", "l"))
+    small, large = (Study(name, "prm", "a", {0: outcomes}, SIZES, {}) for name in ("s", "l"))
     said = report([small, large]).split("## Small with search against large")[1]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines()]
     paper = {row[1]: row[4] for row in rows if row[:1] == ["dvts"]}
