@@ -1,10 +1,14 @@
 """Merging by a process that is killed by SIGKILL at a random moment, dozens of times."""
 
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.patience import PATIENCE_S
@@ -13,67 +17,73 @@ from tests.unit.results.test_run_directory import record_of
 from tts_ray.results.folder import folder_at
 from tts_ray.results.run_directory import parts
 
-KILLS = 30
-RUNS = 8
-"""Runs that each process merges, one after the other."""
+KILLS = 40
+COUNT = 12
+"""Parts of the run."""
 SCRIPT = """
-import sys
+import os, sys
 from tts_ray.results.compaction import compact
 from tts_ray.results.folder import folder_at
 
-print("begun", flush=True)
-for run in sys.argv[1:]:
-    folder = folder_at(run)
-    with folder.lock() as lock:
-        compact(folder, lock)
+for run in map(str.rstrip, sys.stdin):
+    child = os.fork()
+    if not child:
+        folder = folder_at(run)
+        with folder.lock() as lock:
+            compact(folder, lock)
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def started(runs):
-    """A process that has begun to merge the parts of these runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *map(str, runs)],
-        cwd=Path(__file__).parents[3],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "begun\n"
-    return process
-
-
-def copies(run, folder):
-    """The same run, so many times."""
-    shutil.rmtree(folder, ignore_errors=True)
-    return [shutil.copytree(run, folder / str(number)) for number in range(RUNS)]
-
-
 def test_a_process_that_is_killed_while_it_merges_loses_and_doubles_nothing(tmp_path):
-    run = folder_at(tmp_path / "run")
-    append(run, *map(record_of, range(20)))
-    wanted = rows(run)
-    begun = time.monotonic()
-    with started(copies(tmp_path / "run", tmp_path / "copies")) as calm:
-        assert calm.wait(PATIENCE_S) == 0
-    lasts = time.monotonic() - begun
+    append(folder_at(tmp_path / "run"), *map(record_of, range(COUNT)))
+    wanted = rows(folder_at(tmp_path / "run"))
     dice = random.Random(0)
     kills = half_way = 0
-    for _ in range(4 * KILLS):
-        runs = copies(tmp_path / "run", tmp_path / "copies")
-        with started(runs) as process:
-            try:
-                process.wait(dice.uniform(0, lasts))
-            except subprocess.TimeoutExpired:
-                kills += 1
-            process.kill()
-        for folder in map(folder_at, runs):
-            half_way += len(part_files(folder)) not in (1, 20) or any(
-                name.endswith(".tmp") for name in folder.files()
-            )
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        cwd=Path(__file__).parents[3],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+
+        def life(run, seconds):
+            """A process that merges and is killed after so many seconds; its exit code, and how
+            long it lived."""
+            print(run, file=server.stdin, flush=True)
+            child = int(server.stdout.readline())
+            begun = time.monotonic()
+
+            def kill():
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+
+            timer = threading.Timer(seconds, kill)
+            timer.start()
+            code = int(server.stdout.readline())
+            timer.cancel()
+            return code, time.monotonic() - begun
+
+        copy = shutil.copytree(tmp_path / "run", tmp_path / "calm")
+        code, lasts = life(copy, PATIENCE_S)
+        assert code == 0
+        for number in range(4 * KILLS):
+            copy = shutil.copytree(tmp_path / "run", tmp_path / str(number))
+            folder = folder_at(copy)
+            code, _ = life(copy, dice.uniform(0, lasts))
+            assert code in (0, -signal.SIGKILL)
+            kills += code != 0
+            half_way += folder.files() != ["lock", *parts(folder), "run.yaml"]
             assert rows(folder) == wanted
             merged(folder)
-            assert part_files(folder) == parts(folder) == ["part-000001-000020.parquet"]
+            assert part_files(folder) == ["part-000001-000012.parquet"]
+            assert folder.files() == ["lock", *parts(folder), "run.yaml"]
             assert rows(folder) == wanted
-        if kills == KILLS:
-            break
+            if kills == KILLS:
+                break
+        server.stdin.close()
     assert kills == KILLS
-    assert half_way > KILLS / 10
+    assert half_way
