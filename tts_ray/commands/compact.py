@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             with run.lock() as lock:
                 found = compact(run, lock)
             size = f"{found.size / 2**20:.1f} MiB"
-            say(console, f"{run}: {found.before} parts are {found.after} now ({size})")
+            is_less = found.after < found.before
+            now = f" are {found.after} now ({size})" if is_less else ", nothing to merge"
+            say(console, f"{run}: {found.before} parts{now}")
     except BadPart as error:
         raise StoreError(f"{error}; the run's own command sets it aside") from None
     except OSError as error:

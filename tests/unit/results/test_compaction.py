@@ -422,11 +422,11 @@ STEPS = st.lists(
         st.tuples(st.just("crash"), st.integers(0, 8)),
         st.tuples(st.just("damage"), st.integers(0, 20)),
     ),
-    max_size=12,
+    max_size=8,
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(STEPS)
 def test_whatever_happens_each_row_of_a_whole_file_counts_once_and_in_order(steps):
     with (
