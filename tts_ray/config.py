@@ -32,6 +32,8 @@ SCRIPTED = "scripted"
 `extra` says how slow it is and how it fails."""
 HOTTEST = 2.0
 """The largest temperature that vLLM takes."""
+MAX_LOGPROBS = 20
+"""How many log-probabilities of a token vLLM gives, unless its `max_logprobs` says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,9 @@ class PolicyConfig(ModelConfig):
 
     prompt: Text
     separator: Text = "\n\n"
+    confidence: Annotated[int, Field(strict=True, ge=0, le=MAX_LOGPROBS)] = 0
+    """Of how many of the largest log-probabilities of each token a step's confidence is computed
+    (DeepConf takes 20); 0 computes none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +197,9 @@ class RunConfig:
                 # An engine argument such as a quantization changes what is generated.
                 if not kept["extra"] or kept["model"] == SCRIPTED:
                     del kept["extra"]
+                # Nor has a run from before there was confidence.
+                if not kept.get("confidence", True):
+                    del kept["confidence"]
                 values[role] = kept
         if isinstance(self.search.get("strategy"), str):
             # What the file says, and not where it lies.
@@ -280,6 +288,7 @@ def check(config: RunConfig) -> None:
         if gpus > 1 and gpus != int(gpus):
             raise ConfigError(f"{role}.gpus={gpus:g} is neither a share of one GPU nor whole GPUs")
     check_sampling(config.sampling)
+    check_confidence(config.policy)
     for search in searches(config):
         if search.uses_reward and config.prm is None:
             raise ConfigError(f"{search.id} needs a reward model; choose one with prm=NAME")
@@ -302,6 +311,28 @@ def check_sampling(sampling: Sampling) -> None:
     for name in ("max_step_tokens", "max_tokens"):
         if not 1 <= getattr(sampling, name) <= 2**24:
             raise ConfigError(f"sampling.{name}={getattr(sampling, name)} must be in 1..{2**24}")
+
+
+def check_confidence(policy: PolicyConfig) -> None:
+    """Refuse confidence where an engine has no log-probabilities to compute it from.
+
+    Raises:
+        ConfigError: the policy is scripted, or its engine arguments stand against it.
+    """
+    if not policy.confidence:
+        return
+    asked = f"policy.confidence={policy.confidence}"
+    if policy.model == SCRIPTED:
+        raise ConfigError(f"{asked}: a scripted policy has no probabilities; leave it 0")
+    mode = policy.extra.get("logprobs_mode", "raw_logprobs")
+    if mode != "raw_logprobs":
+        raise ConfigError(
+            f"{asked} is computed from raw_logprobs, and policy.extra.logprobs_mode is "
+            f"{short(mode)}; leave one of them out"
+        )
+    most = policy.extra.get("max_logprobs", MAX_LOGPROBS)
+    if isinstance(most, int) and 0 <= most < policy.confidence:
+        raise ConfigError(f"{asked} must be at most policy.extra.max_logprobs={most}")
 
 
 def searches(config: RunConfig) -> list[Search]:

@@ -68,13 +68,34 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure the policy was of a step's tokens, from its K largest log-probabilities at each of
+    them. In nats, before temperature.
+
+    mean         of the tokens' confidences C_t = -(mean of the K log-probabilities); the higher,
+                 the more one token stands out
+    lowest_group the lowest mean of C_t over 2,048 consecutive tokens that end in this step, among
+                 those that were generated together: a whole solution, or one step. None if no such
+                 group ends here. Fewer tokens are one group, which ends in their last step. Its
+                 minimum over a whole solution is DeepConf's lowest group confidence.
+    entropy      mean over the tokens of the entropy of the K probabilities, scaled to a sum of 1
+    """
+
+    mean: float
+    lowest_group: float | None
+    entropy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One reasoning step as sampled; `text` keeps its separator, `logprob` sums over its tokens."""
+    """One reasoning step as sampled; `text` keeps its separator, `logprob` sums over its tokens.
+    `confidence` is None unless it was asked for, and of a step without tokens."""
 
     text: str
     token_ids: tuple[int, ...]
     finish: Finish
     logprob: float
+    confidence: Confidence | None = None
 
     @property
     def is_blank(self) -> bool:

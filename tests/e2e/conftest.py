@@ -46,6 +46,11 @@ class Loaded:
 def loop():
     loop = asyncio.new_event_loop()
     yield loop
+    # What an engine in a process of its own leaves waiting for it.
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     loop.close()
 
 
@@ -64,6 +69,19 @@ def loaded(loop, name, spec):
 def policy(loop):
     model = str(pocket.weights("pocket-xs"))
     yield from loaded(loop, "pocket-xs", PolicySpec(model=model, prompt="qwen", **SMALL))
+
+
+@pytest.fixture(scope="session", params=[False, True], ids=["thread", "process"])
+def confident(loop, request):
+    """The policy with confidence, its core in a thread and in a process of its own."""
+    spec = PolicySpec(
+        model=str(pocket.weights("pocket-xs")),
+        prompt="qwen",
+        confidence=5,
+        core_process=request.param,
+        **SMALL,
+    )
+    yield from loaded(loop, "pocket-xs", spec)
 
 
 @pytest.fixture(scope="session")

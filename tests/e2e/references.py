@@ -1,4 +1,5 @@
-"""Each reward model's documented format and read-out, with plain transformers and no cache."""
+"""Each reward model's documented format and read-out, and the confidence of a policy, with plain
+transformers and no cache."""
 
 import torch
 from safetensors.torch import load_file
@@ -44,6 +45,14 @@ def rlhflow(folder, dtype, question, steps):
     positions = [at - 2 for at in ends[1::2]]
     assert all(ids[at + 1] == good for at in positions)
     return good_over_bad(folder, dtype, ids, positions, good, bad)
+
+
+def confidence(folder, prompt, written, k):
+    """Confidence and entropy of each written token, from its k largest log-probabilities."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    logits = model(torch.tensor([[*prompt, *written]])).logits[0, len(prompt) - 1 : -1]
+    top = logits.log_softmax(-1).topk(k).values
+    return (-top.mean(-1)).tolist(), torch.distributions.Categorical(logits=top).entropy().tolist()
 
 
 def hidden_states(folder, dtype, ids):

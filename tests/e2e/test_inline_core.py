@@ -72,7 +72,7 @@ class Failing:
 
 def test_a_core_that_fails_is_dead_for_every_request():
     async def go():
-        doomed = InlineClient(Failing())
+        doomed = InlineClient(Failing(), top=0)
         calls = [doomed.run({"prompt_token_ids": [1]}, None) for _ in range(2)]
         found = await asyncio.gather(*calls, return_exceptions=True)
         with pytest.raises(EngineDied, match="out of memory"):

@@ -104,6 +104,29 @@ def test_an_engine_argument_is_part_of_what_the_results_depend_on():
     assert plain.digest != quantised.digest
 
 
+def test_confidence_is_part_of_what_the_results_depend_on_only_where_it_is_asked_for():
+    plain = config_of()
+    asked = config_of("policy.confidence=20")
+    assert "confidence" not in plain.identity()["policy"]
+    assert config_of("policy.confidence=0").digest == plain.digest
+    assert asked.identity()["policy"]["confidence"] == 20
+    assert asked.digest != plain.digest
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("{logprobs_mode: processed_logprobs}", "policy.extra.logprobs_mode is processed_logprobs"),
+        ("{max_logprobs: 5}", "must be at most policy.extra.max_logprobs=5"),
+    ],
+)
+def test_engine_arguments_that_stand_against_confidence_are_refused(extra, message):
+    with pytest.raises(ConfigError, match=message):
+        config_of("policy.confidence=20", f"policy.extra={extra}")
+    config_of(f"policy.extra={extra}")
+    config_of("policy.confidence=20", "policy.extra={max_logprobs: -1}")
+
+
 @pytest.mark.parametrize(
     "where", ["search.name=majorty", "policy.search={name: [greedy, majorty]}"]
 )

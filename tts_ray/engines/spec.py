@@ -39,10 +39,12 @@ class EngineSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicySpec(EngineSpec):
-    """A policy: `prompt` names its prompt family, `separator` ends a reasoning step."""
+    """A policy: `prompt` names its prompt family, `separator` ends a reasoning step. Confidence is
+    computed from the `confidence` largest log-probabilities of each token; with 0 it is not."""
 
     prompt: str
     separator: str = "\n\n"
+    confidence: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

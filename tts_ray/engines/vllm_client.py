@@ -7,11 +7,13 @@ other after every token.
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Protocol, Self, TypeAlias
 
+import numpy as np
 import torch
 from vllm import SamplingParams, TokensPrompt
 from vllm.engine.arg_utils import AsyncEngineArgs
@@ -22,6 +24,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.llm_engine import LLMEngine
 
+from tts_ray.engines.confidence import per_token
 from tts_ray.engines.core_log import core_error, log_size
 from tts_ray.errors import EngineDied, EngineError
 from tts_ray.text import one_line
@@ -32,10 +35,13 @@ Params: TypeAlias = SamplingParams | PoolingParams
 @dataclass(slots=True)
 class Answer:
     """What one request gave: sampled tokens with their log-probabilities and vLLM's reasons to
-    end, or a pooling model's `rows`; and the number of prompt tokens the cache held."""
+    end, or a pooling model's `rows`; and the number of prompt tokens the cache held. Confidence
+    and entropy of each token (engines/confidence.py) are empty unless they were asked for."""
 
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
+    entropy: list[float] = field(default_factory=list)
     finish_reason: str | None = None
     stop_reason: int | str | None = None
     rows: torch.Tensor | None = None
@@ -43,9 +49,11 @@ class Answer:
 
 
 class Client(Protocol):
-    """One engine core. `engine` is vLLM's frontend of it."""
+    """One engine core. `engine` is vLLM's frontend of it, `top` how many of a token's largest
+    log-probabilities its sampling requests ask for; they are reduced to confidence and entropy."""
 
     engine: Any
+    top: int
 
     async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
         """The whole answer to one request. A cancelled request is aborted.
@@ -74,16 +82,17 @@ class ProcessClient(Client):
     core is looked at while there are calls, and those of a dead one end.
     """
 
-    def __init__(self, engine: AsyncLLM) -> None:
+    def __init__(self, engine: AsyncLLM, top: int) -> None:
         self.engine = engine
+        self.top = top
         self._calls: set[asyncio.Task[Answer]] = set()
         self._watch: asyncio.Task[None] | None = None
 
     @classmethod
-    def load(cls, args: AsyncEngineArgs) -> Self:
+    def load(cls, args: AsyncEngineArgs, top: int) -> Self:
         begin = log_size()
         try:
-            return cls(AsyncLLM.from_engine_args(args))
+            return cls(AsyncLLM.from_engine_args(args), top)
         except RuntimeError as error:
             why = core_error(begin) or one_line(error)
             raise EngineError(f"vLLM's engine core failed to start: {why}") from error
@@ -130,10 +139,23 @@ class ProcessClient(Client):
             return Answer(rows=last.outputs.data, cached_tokens=cached)
         (sampled,) = last.outputs
         ids = list(sampled.token_ids)
-        logprobs = [at[token].logprob for at, token in zip(sampled.logprobs, ids, strict=True)]
-        return Answer(
-            ids, logprobs, sampled.finish_reason, sampled.stop_reason, cached_tokens=cached
+        answer = Answer(
+            ids,
+            finish_reason=sampled.finish_reason,
+            stop_reason=sampled.stop_reason,
+            cached_tokens=cached,
         )
+        if self.top:
+            # A flat list: of each token first its own log-probability, then the largest ones.
+            rows = np.array(sampled.logprobs.logprobs).reshape(-1, 1 + self.top)
+            confidence, entropy = per_token(rows[:, 1:])
+            answer.logprobs = rows[:, 0].tolist()
+            answer.confidence, answer.entropy = confidence.tolist(), entropy.tolist()
+        else:
+            answer.logprobs = [
+                at[token].logprob for at, token in zip(sampled.logprobs, ids, strict=True)
+            ]
+        return answer
 
     def tokens_in_flight(self) -> int:
         states = list(self.engine.output_processor.request_states.values())
@@ -150,8 +172,9 @@ class InlineClient(Client):
     every token that nobody here reads.
     """
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, top: int) -> None:
         self.engine = engine
+        self.top = top
         self._tasks = engine.get_supported_tasks()
         self._queue: SimpleQueue[tuple[str, TokensPrompt | None, Params | None] | None]
         self._queue = SimpleQueue()
@@ -162,8 +185,8 @@ class InlineClient(Client):
         self._thread.start()
 
     @classmethod
-    def load(cls, args: AsyncEngineArgs) -> Self:
-        return cls(LLMEngine.from_engine_args(args))
+    def load(cls, args: AsyncEngineArgs, top: int) -> Self:
+        return cls(LLMEngine.from_engine_args(args), top)
 
     async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
         if self._death:
@@ -225,7 +248,10 @@ class InlineClient(Client):
     def _step(self) -> list[tuple[str, Answer]]:
         """One batch of the core; what ended with it."""
         ended = []
-        for output in self.engine.engine_core.get_output().outputs:
+        outputs = self.engine.engine_core.get_output().outputs
+        if self.top:
+            self._reduce(outputs)
+        for output in outputs:
             answer = self._running.get(output.request_id)
             if answer is None:
                 continue
@@ -235,6 +261,26 @@ class InlineClient(Client):
                 answer.stop_reason = output.stop_reason
                 ended.append((output.request_id, self._running.pop(output.request_id)))
         return ended
+
+    def _reduce(self, outputs: Sequence[EngineCoreOutput]) -> None:
+        """Add confidence and entropy of a batch's tokens. All at once: token by token, NumPy's own
+        work would be many times that of the reduction."""
+        found = [
+            (answer, output.new_logprobs.logprobs[:, 1:])
+            for output in outputs
+            if output.new_logprobs is not None
+            and (answer := self._running.get(output.request_id)) is not None
+        ]
+        if not found:
+            return
+        reduced = per_token(np.concatenate([rows for _, rows in found]))
+        confidence, entropy = (numbers.tolist() for numbers in reduced)
+        start = 0
+        for answer, rows in found:
+            end = start + len(rows)
+            answer.confidence += confidence[start:end]
+            answer.entropy += entropy[start:end]
+            start = end
 
     def _hand_on(self, ended: list[tuple[str, Answer]]) -> None:
         for name, answer in ended:

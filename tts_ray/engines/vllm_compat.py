@@ -70,10 +70,11 @@ def executor(spec: EngineSpec) -> str:
 
 
 class Vllm:
-    """One vLLM engine: prompts of token ids in, token ids or score rows out."""
+    """One vLLM engine: prompts of token ids in, token ids or score rows out. With `confidence`, so
+    many top log-probabilities are asked of each sampled token, for its confidence and entropy."""
 
-    def __init__(self, args: AsyncEngineArgs, *, core_process: bool) -> None:
-        self.client = (ProcessClient if core_process else InlineClient).load(args)
+    def __init__(self, args: AsyncEngineArgs, *, core_process: bool, confidence: int = 0) -> None:
+        self.client = (ProcessClient if core_process else InlineClient).load(args, confidence)
         self.config = self.client.engine.vllm_config
         model = self.config.model_config
         self.max_model_len: int = model.max_model_len
@@ -111,7 +112,8 @@ class Vllm:
             max_tokens=max_tokens,
             stop_token_ids=list(stop),
             detokenize=False,
-            logprobs=0,
+            logprobs=self.client.top,
+            flat_logprobs=self.client.top > 0,
             output_kind=RequestOutputKind.FINAL_ONLY,
             skip_clone=True,
         )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from tts_ray.concurrency import together
+from tts_ray.engines.confidence import with_confidence
 from tts_ray.engines.prompts import prompt_family
 from tts_ray.engines.spec import PolicySpec
 from tts_ray.engines.steps import cut
@@ -35,7 +36,9 @@ class VllmPolicy(Policy):
         self.prompt = lru_cache(PROMPTS_KEPT)(
             lambda question: tuple(family.render(self.tokenizer, question))
         )
-        self.vllm = Vllm(engine_args(spec), core_process=spec.has_core_process)
+        self.vllm = Vllm(
+            engine_args(spec), core_process=spec.has_core_process, confidence=spec.confidence
+        )
         # A model's vocabulary may be padded beyond its tokenizer's.
         self.pieces = self.tokenizer.batch_decode([[i] for i in range(self.vllm.vocabulary)])
         self.stops = {i for i, piece in enumerate(self.pieces) if self.separator in piece}
@@ -71,6 +74,8 @@ class VllmPolicy(Policy):
     ) -> tuple[tuple[Step, ...], Usage]:
         """Sample until something readable ends: a separator alone does not end a step."""
         blank: tuple[Step, ...] = ()
+        confidence: list[float] = []
+        entropy: list[float] = []
         usage = Usage()
         limit = sampling.max_tokens if whole else sampling.max_step_tokens
         while True:
@@ -82,17 +87,19 @@ class VllmPolicy(Policy):
                 self.vllm.max_model_len - len(ids),
             )
             if room <= 0:
-                return (self._join(blank, (CUT,)) if blank else (CUT,)), usage
+                return with_confidence(self._join(blank, (CUT,)), confidence, entropy), usage
             stop = () if whole else self.stops
             answer = await self.vllm.generate(ids, sampling, seed + len(blank), room, stop)
             used = Usage.of_request(len(ids), answer.cached_tokens, len(answer.token_ids))
             # What follows a blank beginning is the same path: its prompt is counted already.
             usage += replace(used, prompt_tokens=0, cached_tokens=0) if blank else used
             steps = self._steps(answer)
+            confidence += answer.confidence
+            entropy += answer.entropy
             if not whole:
                 steps = steps[:1]
             if steps[-1].finish is not Finish.STEP or not steps[-1].is_blank:
-                return self._join(blank, steps), usage
+                return with_confidence(self._join(blank, steps), confidence, entropy), usage
             blank = (*blank, *steps)
 
     @staticmethod

@@ -37,6 +37,11 @@ def spec_of(model: ModelConfig, split: Split) -> Spec:
         "gpu_memory_utilization": model.gpu_memory_utilization * (split.share or 1.0),
     }
     if isinstance(model, PolicyConfig):
-        return PolicySpec(prompt=model.prompt, separator=model.separator, **settings)
+        return PolicySpec(
+            prompt=model.prompt,
+            separator=model.separator,
+            confidence=model.confidence,
+            **settings,
+        )
     assert isinstance(model, PrmConfig)
     return RewardSpec(format=model.format, **settings)
