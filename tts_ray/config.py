@@ -187,19 +187,18 @@ class RunConfig:
         values = asdict(self)
         # What the dataset holds is compared by content (results/problem_list.py).
         del values["dataset"]["changed"]
-        # Runs from before there were these settings have neither.
-        for later in ("revision", "skip_bad"):
-            if not values["dataset"][later]:
-                del values["dataset"][later]
+        # Runs from before there were these settings have none of them.
+        later = {"dataset": ("revision", "skip_bad"), "policy": ("confidence",)}
+        for group, names in later.items():
+            for name in names:
+                if not values[group][name]:
+                    del values[group][name]
         for role in ("policy", "prm"):
             if values[role]:
                 kept = {k: v for k, v in values[role].items() if k not in where}
                 # An engine argument such as a quantization changes what is generated.
                 if not kept["extra"] or kept["model"] == SCRIPTED:
                     del kept["extra"]
-                # Nor has a run from before there was confidence.
-                if not kept.get("confidence", True):
-                    del kept["confidence"]
                 values[role] = kept
         if isinstance(self.search.get("strategy"), str):
             # What the file says, and not where it lies.
