@@ -189,10 +189,12 @@ class RunConfig:
         values = asdict(self)
         # What the dataset holds is compared by content (results/problem_list.py).
         del values["dataset"]["changed"]
-        # Runs from before there were these settings have neither.
-        for later in ("revision", "skip_bad"):
-            if not values["dataset"][later]:
-                del values["dataset"][later]
+        # Runs from before there were these settings have none of them.
+        later = {"dataset": ("revision", "skip_bad"), "policy": ("confidence",)}
+        for group, names in later.items():
+            for name in names:
+                if not values[group][name]:
+                    del values[group][name]
         for role in ("policy", "prm"):
             if values[role]:
                 kept = {k: v for k, v in values[role].items() if k not in where}

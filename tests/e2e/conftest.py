@@ -46,6 +46,11 @@ class Loaded:
 def loop():
     loop = asyncio.new_event_loop()
     yield loop
+    # What an engine in a process of its own leaves waiting for it.
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     loop.close()
 
 

@@ -39,8 +39,8 @@ class EngineSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicySpec(EngineSpec):
-    """A policy: `prompt` names its prompt family, `separator` ends a reasoning step. `confidence` is
-    how many of a token's largest log-probabilities confidence is computed from; 0 computes none."""
+    """A policy: `prompt` names its prompt family, `separator` ends a reasoning step. Confidence is
+    computed from the `confidence` largest log-probabilities of each token; with 0 it is not."""
 
     prompt: str
     separator: str = "\n\n"
