@@ -230,7 +230,8 @@ def test_a_job_that_is_refused_gives_the_directory_back(cell):
         store(opened, *map(finished, opened.trials))
         with pytest.raises(StoreError, match="another job"), again(opened):
             pass
-    with pytest.raises(ConfigError, match=r"dataset\.changed"), cell(FEW[:1]):
+    refused = cell(FEW[:1])
+    with pytest.raises(ConfigError, match=r"dataset\.changed"), refused:
         pass
     assert not folder_at(opened.config.run).is_locked()
     with cell(FEW) as resumed:
