@@ -5,7 +5,8 @@ command until it is done; then the next run, until there were enough kills.
 
 A quarter of the kills fall at a random moment of the start, the others within 2.5 s of the first
 results that the job adds. After each kill every result file is read, checksums included, and no
-search may be there twice; each finished run is compared, search by search, with a calm one.
+search may be there twice; each finished run is compared, search by search, with a calm one, and
+its parts are one.
 Scripted engines; one Ray cluster serves all drivers, but for every tenth, which starts its own.
 """
 
@@ -121,6 +122,7 @@ def main() -> int:
                 assert found.items() <= wanted.items(), "a search came out otherwise"
             assert code == 0, f"the driver ended with code {code}"
             assert work_of(run) == wanted, "the run is not the calm one"
+            assert len(parts(folder_at(run))) == 1, "the parts were not merged"
             counts["runs"] += 1
             counts["temporary files left"] += len(list(run.glob("*.tmp")))
     ray.shutdown()

@@ -74,6 +74,14 @@ def test_a_finished_run_has_every_problem_and_search_once(finished):
     assert f"{2 * COUNT}/{2 * COUNT}" in done.stdout
 
 
+def test_the_parts_of_a_finished_run_are_one(finished):
+    run, done = finished
+    (part,) = parts(folder_at(run))
+    assert part.startswith("part-000001-0")
+    assert [path.name for path in run.glob("part-*")] == [part]
+    assert "merged" not in done.stdout + done.stderr
+
+
 def test_the_same_command_finds_nothing_left_to_do(finished):
     run, _ = finished
     before = parts(folder_at(run))
