@@ -44,7 +44,7 @@ def accuracy_table(points: Sequence[Point], title: str) -> Table:
         table.add_row(
             *named(point),
             *(percent(point.accuracy[name]) if name in point.accuracy else "" for name in shown),
-            percent(point.ceiling),
+            f"{100 * point.ceiling.mean:.1f}",
         )
     return table
 

@@ -114,7 +114,8 @@ class Gain:
     """By what factor one curve needs less budget than another to reach the other's best accuracy.
 
     `n` is the smallest budget of the other's `best`, `reached` where this curve has it too, None
-    if nowhere. `at_least`: that is its smallest budget, and a smaller one might do.
+    if nowhere or if the best is 0. `at_least`: that is its smallest budget, and a smaller one might
+    do.
     """
 
     best: float
@@ -136,6 +137,8 @@ def gain(curve: Curve, other: Curve) -> Gain:
     between points. Neither is empty."""
     best = max(accuracy for _, accuracy in other)
     n = next(n for n, accuracy in other if accuracy == best)
+    if best == 0:
+        return Gain(best, n, None)
     first, accuracy = curve[0]
     if accuracy >= best:
         return Gain(best, n, first, at_least=True)

@@ -54,8 +54,10 @@ def test_the_order_of_outcomes_changes_no_point(outcomes, order):
         return {
             (point.search, point.n): (
                 {name: round(each.mean, 12) for name, each in point.accuracy.items()},
-                point.tokens,
-                point.flops,
+                round(point.ceiling.mean, 12),
+                {name: None if s is None else round(s, 9) for name, s in point.closed.items()},
+                (point.tokens, point.flops),
+                (point.endings, point.tied, point.seconds),
             )
             for point in points(found, SIZES)
         }

@@ -10,7 +10,7 @@ from tests.unit import builders
 from tts_ray.analysis.curves import points
 from tts_ray.analysis.live import metrics, problems_table, searches_table
 from tts_ray.analysis.outcomes import Outcome
-from tts_ray.analysis.report import accuracy_table
+from tts_ray.analysis.report import effort_table
 from tts_ray.analysis.scoreboard import Scoreboard
 from tts_ray.flops import ModelSize, Sizes
 from tts_ray.results.schema import SCHEMA, to_record, to_row
@@ -76,7 +76,7 @@ def test_the_tables_for_wandb_have_a_column_of_them():
 @pytest.mark.parametrize("second", [RIGHT, given_up(Ungraded.MEMORY)])
 def test_the_report_speaks_of_them_only_if_there_are_any(second):
     outcomes = [Outcome.of(record(1, RIGHT, second)), Outcome.of(record(2, RIGHT, RIGHT))]
-    table = accuracy_table(points(outcomes, SIZES), "a run")
+    table = effort_table(points(outcomes, SIZES))
     text = io.StringIO()
     Console(file=text, width=200).print(table)
     marked = second.ungraded is not None

@@ -12,7 +12,7 @@ from tests.unit.analysis.test_ungraded import SIZES, board, stored
 from tts_ray.analysis.curves import points
 from tts_ray.analysis.live import metrics, problems_table, searches_table
 from tts_ray.analysis.outcomes import Outcome
-from tts_ray.analysis.report import accuracy_table
+from tts_ray.analysis.report import effort_table
 from tts_ray.runtime.run import warn_of_unscored
 from tts_ray.search.best_of_n import BestOfN
 from tts_ray.types import Grade
@@ -66,11 +66,11 @@ def test_the_share_is_of_all_answers_of_the_problems_done():
 @pytest.mark.parametrize("second", [FITS, BEYOND])
 def test_the_report_has_a_column_of_them_only_if_there_are_any(second):
     outcomes = [Outcome.of(record(*[candidate(FITS)] * 3, candidate(second)))]
-    table = accuracy_table(points(outcomes, SIZES), "a run")
+    table = effort_table(points(outcomes, SIZES))
     text = io.StringIO()
     Console(file=text, width=200).print(table)
     columns = {column.header: [*column.cells] for column in table.columns}
-    assert columns.get("unscored") == (["25.0"] * 2 if second is BEYOND else None)
+    assert columns.get("unscored %") == (["25.0"] * 2 if second is BEYOND else None)
     assert ("longer than the reward model's context" in text.getvalue()) == (second is BEYOND)
 
 
