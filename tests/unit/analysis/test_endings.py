@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.unit import builders
 from tests.unit.analysis.test_ungraded import SIZES, board, stored
 from tts_ray.analysis.curves import points
 from tts_ray.analysis.endings import Endings
@@ -11,27 +12,27 @@ from tts_ray.analysis.outcomes import Outcome
 from tts_ray.analysis.report import effort_table
 from tts_ray.analysis.seconds import Seconds
 from tts_ray.search.best_of_n import Majority
-from tts_ray.types import NO_USAGE, Candidate, Finish, Grade, Path, Problem, Record, Step
+from tts_ray.types import NO_USAGE, Finish, Grade, Step
 
 SEARCH = Majority(n=4).id
 ANSWERS = [Grade(str(group), group, group == 0) for group in range(3)]
 
 
 def candidate(*finishes, grade=ANSWERS[0], kept=True):
-    path = Path(tuple(Step("x", (1,), finish, 0.0) for finish in finishes), (), (0,))
-    return Candidate(path, kept, grade)
+    steps = tuple(Step("x", (1,), finish, 0.0) for finish in finishes)
+    return builders.Solution(steps, (), grade, kept)
 
 
 FOUND = candidate(Finish.STEP, Finish.EOS)
 OTHER = candidate(Finish.EOS, grade=ANSWERS[1])
 SILENT = candidate(Finish.STEP, Finish.EOS, grade=Grade())
 CUT = candidate(Finish.STEP, Finish.LENGTH, grade=Grade())
-OPEN = candidate(Finish.STEP, grade=Grade())
 
 
 def record(*candidates, number=1, seconds=1.0, error=None):
-    problem = Problem.of(f"question {number}", "1")
-    return Record(problem, SEARCH, 0, candidates, NO_USAGE, NO_USAGE, 0, seconds, error)
+    return builders.record(
+        f"question {number}", *candidates, search=SEARCH, seconds=seconds, error=error
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,11 +41,9 @@ def record(*candidates, number=1, seconds=1.0, error=None):
         (FOUND, Endings(1, 0, 0)),
         (SILENT, Endings(1, 1, 0)),
         (CUT, Endings(1, 0, 1)),
-        (OPEN, Endings(1, 0, 1)),
-        (candidate(grade=Grade()), Endings(1, 0, 1)),
         (candidate(Finish.EOS, grade=Grade(), kept=False), Endings(1, 1, 0)),
     ],
-    ids=["an answer", "no answer", "a token limit", "a limit of depth", "no step", "not kept"],
+    ids=["an answer", "no answer", "a token limit", "not kept"],
 )
 def test_every_ended_candidate_counts_as_it_ended_in_a_record_and_in_its_row(each, endings):
     made = record(FOUND, each)

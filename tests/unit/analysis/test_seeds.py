@@ -14,7 +14,8 @@ from tts_ray.analysis.sweep_plot import plot
 from tts_ray.analysis.sweep_report import report
 from tts_ray.flops import ModelSize, Sizes
 from tts_ray.results.folder import folder_at
-from tts_ray.results.part_file import part_name, to_part
+from tts_ray.results.part_file import to_part
+from tts_ray.results.part_name import part_name
 from tts_ray.search.adaptive import Adaptive
 from tts_ray.search.best_of_n import BestOfN
 from tts_ray.search.dvts import Dvts
@@ -30,7 +31,8 @@ def outcome(problem, search, right, score=0.5, tokens=10):
     """`right` of its candidates are right, the last ones; all have the same score."""
     n = search.n
     correct = tuple(at >= n - right for at in range(n))
-    pool = Pool(tuple(map(int, correct)), correct, ((score,),) * n)
+    of_subtrees = ((0,) * n, 1) if search == TREE else ()
+    pool = Pool(tuple(map(int, correct)), correct, ((score,),) * n, *of_subtrees)
     usage = Usage(generated_tokens=tokens)
     return Outcome(problem, None, search, pool, usage, Usage(), 0, 1.0, None, 5)
 
