@@ -9,7 +9,7 @@ from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import ANSWER, newer_grades, with_newer_grades
 from tts_ray.results.problem_list import problem_list
-from tts_ray.results.run_directory import read
+from tts_ray.results.run_directory import read, unpacked
 from tts_ray.types import SearchId
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def all_outcomes(folder: Folder) -> list[Outcome]:
     """
     found, seen = [], set()
     newer = newer_grades(folder)
-    for row in read(folder, [*COLUMNS, ANSWER] if newer else COLUMNS).to_pylist():
+    for row in unpacked(read(folder, [*COLUMNS, ANSWER] if newer else COLUMNS)):
         outcome = Outcome.from_row(with_newer_grades(row, newer))
         key = (outcome.problem_id, outcome.search)
         if outcome.error is None and key in seen:

@@ -356,10 +356,15 @@ def records(folder: Folder) -> Iterator[Record]:
 
 
 def rows_of_part(folder: Folder, part: str) -> Iterator[dict[str, Any]]:
-    """The rows of a part, of which a few are unpacked at a time."""
+    """The rows of a part."""
     for table in row_groups(open_part(folder, part)):
-        for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
-            yield from batch.to_pylist()
+        yield from unpacked(table)
+
+
+def unpacked(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows of a table, a few at a time: as Python objects they are many times as large."""
+    for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
+        yield from batch.to_pylist()
 
 
 def still_count(folder: Folder, names: list[str]) -> bool:
