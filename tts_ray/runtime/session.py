@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray
-from ray.exceptions import RayError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tts_ray.admission import Admission
@@ -66,7 +65,7 @@ def connect(address: str | None) -> None:
     """Join the cluster at `address`, or the one this job was submitted to, or start a local one.
 
     Raises:
-        PlacementError: there is no cluster at that address.
+        PlacementError: there is no cluster at that address, or Ray did not start.
     """
     if ray.is_initialized():
         return
@@ -85,7 +84,8 @@ def connect(address: str | None) -> None:
         else:
             knock(found)
             ray.init(address=found, **settings)
-    except (OSError, ValueError, RuntimeError, RayError) as error:
+    except Exception as error:
+        # Of a node that does not start in time, Ray raises Exception itself.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PlacementError(f"no Ray cluster at {found!r}: {reason}") from None
     except SystemExit:
