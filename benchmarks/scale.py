@@ -16,12 +16,12 @@ from pathlib import Path
 
 import psutil
 
+from tts_ray.results.compaction import counting_sizes
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import part_sizes, read
+from tts_ray.results.run_directory import read
 
 ROOT = Path(__file__).parents[1]
 EVERY_S = 0.5
-SETTINGS = ("problems", "n", "search", "depth")
 
 
 def command(run: Path, problems: int, n: int, search: str, depth: int) -> list[str]:
@@ -56,7 +56,7 @@ def steps(run: Path) -> int:
 
 def stored_bytes(run: Path) -> int:
     """Bytes of the result files."""
-    return sum(part_sizes(folder_at(run)).values())
+    return sum(counting_sizes(folder_at(run)).values())
 
 
 def main() -> int:
@@ -68,7 +68,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        words = command(run, *(getattr(arguments, name) for name in SETTINGS))
+        words = command(run, **vars(arguments))
         began = time.monotonic()
         process = subprocess.Popen(words, cwd=ROOT, text=True)
         sizes, spent = watch(process)

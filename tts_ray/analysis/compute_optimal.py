@@ -158,6 +158,7 @@ def gather(outcomes: Mapping[int, Sequence[Outcome]], sizes: Sizes) -> Evidence:
         mine = whole[search]
         scored = max(mine, key=lambda outcome: len(outcome.aggregations))
         read |= {search.at(k): mine for k in budgets}
+        spent = {k: flops_of(mine, k / search.n, sizes) for k in budgets}
         for aggregation in scored.aggregations:
             table = np.array([each.chances(aggregation, budgets) for each in mine])
             seeds = table.reshape(-1, len(problems), len(budgets))
@@ -165,9 +166,7 @@ def gather(outcomes: Mapping[int, Sequence[Outcome]], sizes: Sizes) -> Evidence:
                 arm = Arm(search.at(k), aggregation)
                 values[arm] = seeds[:, :, at].mean(axis=0)
                 seed_means[arm] = seeds[:, :, at].mean(axis=1).tolist()
-                share = k / search.n
-                spent = [per_problem(o.work, 1, sizes, share)[sizes.convention] for o in mine]
-                costs[arm] = np.array(spent).reshape(-1, len(problems)).mean(axis=0)
+                costs[arm] = spent[k].reshape(-1, len(problems)).mean(axis=0)
     samples = whole[largest]
     singles = pass_at_1(samples)
     looks = np.array([estimate(each.pool.step_scores[:PILOT]) for each in samples])
@@ -185,6 +184,11 @@ def gather(outcomes: Mapping[int, Sequence[Outcome]], sizes: Sizes) -> Evidence:
         seed_means,
         read,
     )
+
+
+def flops_of(outcomes: Sequence[Outcome], share: float, sizes: Sizes) -> NDArray[np.float64]:
+    """FLOPs of a share of each outcome's pool [outcomes], by `sizes.convention`."""
+    return np.array([per_problem(o.work, 1, sizes, share)[sizes.convention] for o in outcomes])
 
 
 def runs_of(

@@ -19,13 +19,11 @@ from tts_ray.analysis.metrics import (
     accuracy,
     difficulty_bin,
 )
-from tts_ray.analysis.outcomes import Outcome
+from tts_ray.analysis.outcomes import HEADLINE, Outcome
 from tts_ray.analysis.seconds import Seconds
 from tts_ray.flops import Convention, Sizes, Work
+from tts_ray.grading.selection import MAJORITY
 from tts_ray.types import SearchId
-
-HEADLINE = "last-vote"
-"""The aggregation shown where one must stand for all; the majority vote where nothing is scored."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Point:
 
 def headline(accuracy: Iterable[str]) -> str:
     """The aggregation that stands for all."""
-    return HEADLINE if HEADLINE in accuracy else "majority"
+    return HEADLINE if HEADLINE in accuracy else MAJORITY
 
 
 def points(outcomes: Sequence[Outcome], sizes: Sizes) -> list[Point]:

@@ -52,11 +52,11 @@ def metrics(board: Scoreboard, sizes: Sizes, search: SearchId) -> Iterator[tuple
     for name, value in flops(work, sizes).items():
         yield f"flops/{name}", value
     score = board.scores[search]
-    if score.done:
-        yield f"coverage/{search}", score.covered / score.done
+    if score.coverage is not None and score.tied_share is not None:
+        yield f"coverage/{search}", score.coverage
         yield f"no_answer_share/{search}", score.endings.no_answer_share
         yield f"cut_share/{search}", score.endings.cut_share
-        yield f"tied_share/{search}", score.tied / score.done
+        yield f"tied_share/{search}", score.tied_share
         yield f"seconds/{search}", sum(score.times) / score.done
     for aggregation, closed in score.closed.items():
         if closed is not None:
@@ -98,11 +98,11 @@ def curve(board: Scoreboard, sizes: Sizes) -> list[dict[str, float]]:
     the final accuracy of its method by aggregation."""
     found = []
     for key, score in board.scores.items():
-        if not score.done:
+        if score.coverage is None:
             continue
         costs = per_problem(score.finished, score.done, sizes)
         row = {f"curve/flops_{name}": value for name, value in costs.items()}
-        row[f"curve/coverage/{key.label}"] = score.covered / score.done
+        row[f"curve/coverage/{key.label}"] = score.coverage
         for aggregation, accuracy in score.accuracy.items():
             row[f"curve/accuracy/{key.label}/{aggregation}"] = accuracy
         found.append(row)

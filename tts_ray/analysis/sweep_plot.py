@@ -6,9 +6,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from tts_ray.analysis.compute_optimal import Evidence
-from tts_ray.analysis.curves import HEADLINE, highest
+from tts_ray.analysis.curves import highest
 from tts_ray.analysis.figure import CEILING, png
 from tts_ray.analysis.metrics import accuracy
+from tts_ray.analysis.outcomes import HEADLINE
 from tts_ray.analysis.study import Study
 
 

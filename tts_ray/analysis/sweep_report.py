@@ -22,8 +22,9 @@ from tts_ray.analysis.compute_optimal import (
     oracle,
     quantile_edges,
 )
-from tts_ray.analysis.curves import HEADLINE, by_problem, cost, point
+from tts_ray.analysis.curves import by_problem, cost, point
 from tts_ray.analysis.metrics import Estimate, accuracy
+from tts_ray.analysis.outcomes import HEADLINE
 from tts_ray.analysis.scaling import fits, gain, lead
 from tts_ray.analysis.seeds import spread
 from tts_ray.analysis.study import Study

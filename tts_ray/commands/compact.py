@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 from tts_ray.errors import StoreError
 from tts_ray.results.compaction import compact
-from tts_ray.results.description import FILE
 from tts_ray.results.folder import folder_at
 from tts_ray.results.part_file import BadPart
-from tts_ray.results.run_directory import runs_in
+from tts_ray.results.run_directory import runs_at
 from tts_ray.runtime.console import job_console, say
 
 
@@ -27,9 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     here = folder_at(parser.parse_args(argv).run)
     console = job_console()
     try:
-        runs = [here] if FILE in here.files() else runs_in(here)
-        if not runs:
-            raise StoreError(f"{here} holds no run")
+        runs = runs_at(here)
         for run in runs:
             with run.lock() as lock:
                 found = compact(run, lock)

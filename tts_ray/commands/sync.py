@@ -16,9 +16,9 @@ from tts_ray.analysis.stored import last_attempts, stored_outcomes, stored_sizes
 from tts_ray.config import WandbConfig
 from tts_ray.errors import StoreError
 from tts_ray.flops import Sizes
-from tts_ray.results.description import FILE, describe, stored_identity
+from tts_ray.results.description import describe, stored_identity
 from tts_ray.results.folder import Folder, folder_at
-from tts_ray.results.run_directory import runs_in
+from tts_ray.results.run_directory import runs_at
 from tts_ray.results.tracking import sweep_tracker, tracker_of
 
 
@@ -58,9 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     here = folder_at(arguments.run)
     try:
-        runs = [here] if FILE in here.files() else runs_in(here)
-        if not runs:
-            raise StoreError(f"{here} holds no run")
+        runs = runs_at(here)
         cells = {}
         for run in runs:
             board, _ = cells[run.name] = sync(run, settings)

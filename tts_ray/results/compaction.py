@@ -13,7 +13,14 @@ import pyarrow as pa
 
 from tts_ray.errors import StoreError
 from tts_ray.results.folder import Folder, Lock
-from tts_ray.results.part_file import BadPart, OpenPart, SealedFile, open_part, row_groups, rows_in
+from tts_ray.results.part_file import (
+    BadPart,
+    OpenPart,
+    SealedFile,
+    open_part,
+    row_groups,
+    rows_in,
+)
 from tts_ray.results.part_name import is_merged, part_name, part_numbers, split
 
 TARGET = 64 * 2**20
@@ -129,10 +136,9 @@ class MergedPart:
         Raises:
             BadPart: they are not what a part holds.
         """
-        for at, rows in enumerate(row_groups(part)):
-            # What is checked is read as rows of today, what is merged as it was written.
-            self._pending.append(part.file.read_row_group(at))
-            self._pending_bytes += self._pending[-1].nbytes
+        for rows, _ in row_groups(part):
+            self._pending.append(rows)
+            self._pending_bytes += rows.nbytes
             self.rows += len(rows)
             if self._pending_bytes >= ROW_GROUP:
                 self._write()

@@ -9,10 +9,9 @@ neither, and are checked as far as Parquet itself can be.
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -169,17 +168,24 @@ def read_part(
         BadPart, GonePart, StoreError: as `open_part`.
     """
     part = open_part(folder, name, schema)
-    return rows_of(part, part.file.read, columns, schema)
+    with told_as_bad(part.where):
+        is_whole = part.version != VERSION or not part.is_sealed
+        table = part.file.read(None if is_whole else columns)
+        return as_of_today(part, table, columns, schema)
 
 
-def row_groups(part: OpenPart) -> Iterator[pa.Table]:
-    """The rows of an open part, a row group at a time: a merged part is large.
+def row_groups(part: OpenPart) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The rows of an open part, a row group at a time, for a merged part is large: as they were
+    written, and with the columns that they have today.
 
     Raises:
         BadPart: they are not what a part holds.
     """
     for at in range(part.file.num_row_groups):
-        yield rows_of(part, partial(part.file.read_row_group, at), None, SCHEMA)
+        with told_as_bad(part.where):
+            written = part.file.read_row_group(at)
+            today = as_of_today(part, written, None, SCHEMA)
+        yield written, today
 
 
 def rows_in(folder: Folder, name: str) -> int:
@@ -188,29 +194,27 @@ def rows_in(folder: Folder, name: str) -> int:
     Raises:
         BadPart, GonePart, StoreError: as `open_part`.
     """
-    return sum(len(table) for table in row_groups(open_part(folder, name)))
+    return sum(len(rows) for rows, _ in row_groups(open_part(folder, name)))
 
 
-def rows_of(
-    part: OpenPart,
-    unpack: Callable[[list[str] | None], pa.Table],
-    columns: list[str] | None,
-    schema: pa.Schema,
+def as_of_today(
+    part: OpenPart, table: pa.Table, columns: list[str] | None, schema: pa.Schema
 ) -> pa.Table:
-    """Rows of an open part, as `read_part` has them."""
-    is_old = part.version != VERSION
-    with told_as_bad(part.where):
-        table = unpack(columns if part.is_sealed and not is_old else None)
-        if not part.is_sealed:
-            table.validate(full=True)
-        if is_old:
-            table = earlier.upgraded(table, schema)
-        if not part.is_sealed and schema is SCHEMA:
-            check_tree(table, part.where)
-        if columns:
-            table = table.select(list(dict.fromkeys(each.split(".")[0] for each in columns)))
-        check_nulls(table, part.where)
-        return table if columns else table.select(schema.names).cast(schema)
+    """Rows of a part, checked, with the columns that they have today.
+
+    Raises:
+        BadPart: they are not what a part holds. Parquet's own errors are not told as such.
+    """
+    if not part.is_sealed:
+        table.validate(full=True)
+    if part.version != VERSION:
+        table = earlier.upgraded(table, schema)
+    if not part.is_sealed and schema is SCHEMA:
+        check_tree(table, part.where)
+    if columns:
+        table = table.select(list(dict.fromkeys(each.split(".")[0] for each in columns)))
+    check_nulls(table, part.where)
+    return table if columns else table.select(schema.names).cast(schema)
 
 
 def check_tree(table: pa.Table, where: str) -> None:

@@ -270,6 +270,19 @@ def runs_in(folder: Folder) -> list[Folder]:
         raise StoreError(f"{folder} cannot be read: {error}") from None
 
 
+def runs_at(folder: Folder) -> list[Folder]:
+    """The run that lies in a folder, or the runs of a sweep that does.
+
+    Raises:
+        StoreError: it holds none, or cannot be read.
+        OSError: it cannot be reached.
+    """
+    runs = [folder] if FILE in folder.files() else runs_in(folder)
+    if not runs:
+        raise StoreError(f"{folder} holds no run")
+    return runs
+
+
 def parts(folder: Folder) -> list[str]:
     """The names of the result files that count of a run directory, oldest first.
 
@@ -357,8 +370,8 @@ def records(folder: Folder) -> Iterator[Record]:
 
 def rows_of_part(folder: Folder, part: str) -> Iterator[dict[str, Any]]:
     """The rows of a part."""
-    for table in row_groups(open_part(folder, part)):
-        yield from unpacked(table)
+    for _, rows in row_groups(open_part(folder, part)):
+        yield from unpacked(rows)
 
 
 def unpacked(table: pa.Table) -> Iterator[dict[str, Any]]:

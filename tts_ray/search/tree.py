@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tts_ray.concurrency import together
 from tts_ray.protocols import LeasedPolicy, LeasedReward, Pool
-from tts_ray.search.evidence import paths_of
+from tts_ray.search.evidence import Lineage, paths_of
 from tts_ray.types import NO_USAGE, Path, Problem, Record, Sampling, Usage
 
 T = TypeVar("T")
@@ -46,9 +46,9 @@ class Ledger:
     """What a whole tree did, summed over its branches. `born` are its paths by lineage; `children`
     and `scratch` count the children that each path was given, by its lineage."""
 
-    born: dict[tuple[int, ...], Path] = field(default_factory=dict)
-    children: dict[tuple[int, ...], int] = field(default_factory=dict)
-    scratch: dict[tuple[int, ...], int] = field(default_factory=dict)
+    born: dict[Lineage, Path] = field(default_factory=dict)
+    children: dict[Lineage, int] = field(default_factory=dict)
+    scratch: dict[Lineage, int] = field(default_factory=dict)
     question_tokens: int = 0
     policy_usage: Usage = NO_USAGE
     reward_usage: Usage = NO_USAGE

@@ -20,13 +20,7 @@ from tts_ray.types import Grade, Problem, Ungraded
 
 HALF = Problem.of("What is one half?", "\\frac{1}{2}")
 OTHER = Problem.of("What is one third?", "\\frac{1}{3}")
-IDENTITY = {
-    "policy": {"name": "p"},
-    "prm": None,
-    "dataset": {"name": "d"},
-    "search": {"name": "majority", "n": 2},
-    "seed": 0,
-}
+IDENTITY = builders.IDENTITY | {"search": {"name": "majority", "n": 2}}
 
 
 def record(problem, *answers):
