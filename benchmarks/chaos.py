@@ -32,7 +32,7 @@ from ray.cluster_utils import Cluster
 from stored_work import work_of
 
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import read
+from tts_ray.results.stored_parts import read
 from tts_ray.runtime.local_ray import NO_RAY_METRICS
 
 ROOT = Path(__file__).parents[1]

@@ -25,7 +25,7 @@ import ray
 from stored_work import work_of
 
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import parts
+from tts_ray.results.stored_parts import parts
 from tts_ray.runtime.local_ray import start_local_ray
 
 ROOT = Path(__file__).parents[1]

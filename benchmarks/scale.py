@@ -18,7 +18,7 @@ import psutil
 
 from tts_ray.results.compaction import counting_sizes
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import read
+from tts_ray.results.stored_parts import read
 
 ROOT = Path(__file__).parents[1]
 EVERY_S = 0.5

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import read
 from tts_ray.results.search_columns import NAMES, from_columns
+from tts_ray.results.stored_parts import read
 from tts_ray.types import SearchId
 
 

@@ -318,7 +318,7 @@ class Record:
     it, siblings in the order of their numbers. `candidates` are the paths that ended, but for
     scratch ones, in that order. `question_tokens` is the length of the rendered question, the
     root of the tree; 0 if nothing was sampled. `repeats` counts engine calls that had to be made
-    again; `error` is set when the search failed, and the problem is then still owed.
+    again; `error` is set when the search failed, and it is then not finished.
     """
 
     problem: Problem

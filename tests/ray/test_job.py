@@ -16,7 +16,7 @@ import pytest
 from tests.patience import PATIENCE_S
 from tests.ray.wandb_file import wandb_history, wandb_records
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import parts, read
+from tts_ray.results.stored_parts import parts, read
 
 ROOT = Path(__file__).parent.parent.parent
 POCKET = "configs/pocket.yaml"
@@ -217,9 +217,9 @@ def test_a_poisoned_problem_is_owed_and_the_exit_code_says_so(tmp_path):
     poison = ("policy.extra={poison: 'Find'}", "dataset.limit=6")
     failed = job(run, *poison)
     assert failed.returncode == 1, failed.stdout + failed.stderr
-    owed = [row for row in rows(run) if row["error"]]
-    assert owed
-    assert f"{len(owed)} of 12 searches failed" in failed.stdout
+    unfinished = [row for row in rows(run) if row["error"]]
+    assert unfinished
+    assert f"{len(unfinished)} of 12 searches failed" in failed.stdout
     before = parts(folder_at(run))
     again = job(run, "dataset.limit=6")
     assert again.returncode == 1

@@ -9,7 +9,7 @@ import pytest
 from tests.patience import PATIENCE_S
 from tests.ray.test_job import ENVIRONMENT, ROOT, command
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import read
+from tts_ray.results.stored_parts import read
 
 
 @pytest.fixture(scope="module")

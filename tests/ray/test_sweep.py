@@ -14,7 +14,7 @@ import yaml
 from tests.patience import PATIENCE_S
 from tests.ray.wandb_file import wandb_history, wandb_records
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import parts, read, records
+from tts_ray.results.stored_parts import parts, read, records
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "RAY"))}

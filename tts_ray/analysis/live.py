@@ -15,7 +15,7 @@ from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.flops import CONVENTIONS, Sizes, flops
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import grade_files
-from tts_ray.results.run_directory import parts
+from tts_ray.results.stored_parts import parts
 from tts_ray.types import SearchId
 
 

@@ -9,7 +9,7 @@ from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import ANSWER, newer_grades, with_newer_grades
 from tts_ray.results.problem_list import problem_list
-from tts_ray.results.run_directory import read, unpacked
+from tts_ray.results.stored_parts import read, unpacked
 from tts_ray.types import SearchId
 
 log = logging.getLogger(__name__)

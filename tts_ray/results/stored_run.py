@@ -8,7 +8,8 @@ from tts_ray.errors import StoreError
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import newer_grades
 from tts_ray.results.part_file import BadPart, read_part
-from tts_ray.results.run_directory import examined, refuse_other_files, refuse_other_run
+from tts_ray.results.run_directory import refuse_other_files, refuse_other_run
+from tts_ray.results.stored_parts import examined
 
 
 @dataclass

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from tts_ray.errors import StoreError
 from tts_ray.results.folder import Folder
-from tts_ray.results.run_directory import records
 from tts_ray.results.schema import CANDIDATE, NODE, SCHEMA, to_candidate, to_node
 from tts_ray.results.search_columns import to_columns
+from tts_ray.results.stored_parts import records
 from tts_ray.types import Record
 
 OF_A_SEARCH = ("problem_id", "search", "n", "settings", "label", "seed")

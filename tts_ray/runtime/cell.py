@@ -25,7 +25,8 @@ from tts_ray.grading.equivalence import Grader
 from tts_ray.results.description import restate_problems
 from tts_ray.results.folder import folder_at
 from tts_ray.results.problem_list import ProblemList, problem_list, renewed
-from tts_ray.results.run_directory import RunDirectory, read
+from tts_ray.results.run_directory import RunDirectory
+from tts_ray.results.stored_parts import read
 from tts_ray.results.tracking import Tracker, tracker_of
 from tts_ray.runtime.versions import revision, versions
 from tts_ray.types import Grade, Record, SearchId, State
@@ -155,7 +156,7 @@ class Cell:
         return ended
 
     @property
-    def owed(self) -> int:
+    def unfinished(self) -> int:
         """Searches that are not done."""
         return self.board.total - self.board.done
 

@@ -63,7 +63,7 @@ def forecast(cell: Cell, pilots: Sequence[Cell]) -> Forecast:
     if not outcomes:
         return Forecast(cell)
     tokens = [outcome.policy_usage.generated_tokens for outcome in outcomes]
-    scale = budget(cell) / budget(pilot) * cell.owed
+    scale = budget(cell) / budget(pilot) * cell.unfinished
     mean = sum(tokens) / len(tokens)
     low, high = bootstrap_interval(tokens)
     return Forecast(
@@ -84,7 +84,7 @@ def mean_flops(outcomes: Sequence[Outcome], cell: Cell) -> float:
 def forecast_table(cells: Sequence[Cell], gpus: float) -> Table:
     """A row for each cell with searches left, and their sum; `gpus` are held meanwhile."""
     pilots = sorted(cells, key=budget)
-    rows = [forecast(cell, pilots) for cell in cells if cell.owed]
+    rows = [forecast(cell, pilots) for cell in cells if cell.unfinished]
     table = Table(title="what is left of the sweep, from its pilot")
     table.add_column("cell")
     for column in ("searches", "Mtokens [95 %]", "FLOPs", "hours", "GPU-hours"):
@@ -92,10 +92,12 @@ def forecast_table(cells: Sequence[Cell], gpus: float) -> Table:
     for row in rows:
         name = row.cell.directory.folder.name
         if row.tokens is None:
-            table.add_row(literal(name), str(row.cell.owed), "pilot failed")
+            table.add_row(literal(name), str(row.cell.unfinished), "pilot failed")
             continue
         table.add_row(
-            literal(name), str(row.cell.owed), *amounts(row.tokens, row.flops, row.seconds, gpus)
+            literal(name),
+            str(row.cell.unfinished),
+            *amounts(row.tokens, row.flops, row.seconds, gpus),
         )
     known = [row for row in rows if row.tokens is not None]
     sums = [sum(row.tokens[at] for row in known if row.tokens) for at in range(3)]
@@ -103,7 +105,7 @@ def forecast_table(cells: Sequence[Cell], gpus: float) -> Table:
     seconds = sum(times) if known and len(times) == len(known) else None
     total = amounts((sums[0], sums[1], sums[2]), sum(r.flops for r in known), seconds, gpus)
     table.add_section()
-    table.add_row("all", str(sum(row.cell.owed for row in rows)), *total)
+    table.add_row("all", str(sum(row.cell.unfinished for row in rows)), *total)
     notes = []
     if seconds is not None:
         finish = datetime.now() + timedelta(seconds=seconds)

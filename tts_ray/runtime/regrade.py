@@ -12,7 +12,7 @@ from tts_ray.grading.equivalence import Grader
 from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
 from tts_ray.results.grade_file import Regrade, newer_grades, write_grades
-from tts_ray.results.run_directory import records
+from tts_ray.results.stored_parts import records
 from tts_ray.runtime.cell import grade
 from tts_ray.types import Candidate, Record, SearchId
 

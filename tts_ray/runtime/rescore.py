@@ -18,7 +18,7 @@ from tts_ray.evaluate import Trial, evaluate
 from tts_ray.grading.equivalence import Grader
 from tts_ray.results.description import describe
 from tts_ray.results.folder import Folder
-from tts_ray.results.run_directory import records
+from tts_ray.results.stored_parts import records
 from tts_ray.runtime.cell import Cell, warn_of_rows
 from tts_ray.runtime.fleets import fleets
 from tts_ray.runtime.interrupt import Interrupt
@@ -60,7 +60,7 @@ def rescored_config(source: Folder, changes: list[str], configs: Path) -> RunCon
 
 def rescore(source: Folder, config: RunConfig, console: Console) -> int:
     """Score every stored pool of `source` into the run directory of `config`; return how many
-    are owed still.
+    are not done.
 
     Raises:
         TtsError: it cannot start, or results cannot be written.
@@ -75,7 +75,7 @@ def rescore(source: Folder, config: RunConfig, console: Console) -> int:
             cell.directory.confirm()
             warn_of_unscored(cell.board)
         cell.directory.merge_parts()
-        return cell.owed
+        return cell.unfinished
 
 
 async def score_all(source: Folder, cell: Cell, console: Console) -> None:

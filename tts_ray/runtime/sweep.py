@@ -125,19 +125,19 @@ def report(
     """Say what is not done and why; the exit code."""
     for run, reason in failures.items():
         say(console, f"{run}: {reason}")
-    owed = {cell.config.run: cell.owed for cell in cells if cell.owed}
-    if not owed:
+    left = {cell.config.run: cell.unfinished for cell in cells if cell.unfinished}
+    if not left:
         return DONE
     if meter.reached:
         say(
             console,
-            f"stopped at {meter.reached}; {sum(owed.values())} searches are left. "
+            f"stopped at {meter.reached}; {sum(left.values())} searches are left. "
             f"Raise the limit and run the same command to go on",
         )
         return LIMITED
     say(
         console,
-        f"{sum(owed.values())} searches in {len(owed)} cells are not done; "
+        f"{sum(left.values())} searches in {len(left)} cells are not done; "
         f"run the same command for the rest, with --retry-failed for those that failed",
     )
     return FAILED

@@ -16,7 +16,7 @@ from tts_ray.flops import ModelSize, Sizes
 from tts_ray.results.folder import folder_at
 from tts_ray.results.grade_file import Regrade, write_grades
 from tts_ray.results.problem_list import ProblemList
-from tts_ray.results.run_directory import parts, records
+from tts_ray.results.stored_parts import parts, records
 from tts_ray.search.best_of_n import Majority
 from tts_ray.types import Ungraded
 

@@ -20,7 +20,7 @@ from tts_ray.results.compaction import compact
 from tts_ray.results.folder import folder_at
 from tts_ray.results.part_file import BadPart, open_part, read_part
 from tts_ray.results.part_name import part_name, part_numbers, split
-from tts_ray.results.run_directory import parts, read, records
+from tts_ray.results.stored_parts import parts, read, records
 from tts_ray.results.stored_run import look_at
 
 NOISE = random.Random(0)

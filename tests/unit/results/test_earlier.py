@@ -20,8 +20,8 @@ from tts_ray.flops import ModelSize, Sizes
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.results.earlier import LATER, of_schema_2, schema_of
 from tts_ray.results.part_file import BadPart, read_part
-from tts_ray.results.run_directory import parts, records
 from tts_ray.results.schema import SCHEMA
+from tts_ray.results.stored_parts import parts, records
 from tts_ray.search.adaptive import Adaptive
 from tts_ray.search.beam_search import BeamSearch
 from tts_ray.search.best_of_n import BestOfN, Majority

@@ -15,7 +15,7 @@ from tests.patience import PATIENCE_S
 from tests.unit.results.test_compaction import append, merged, part_files, rows
 from tests.unit.results.test_run_directory import record_of
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import parts
+from tts_ray.results.stored_parts import parts
 
 KILLS = 40
 COUNT = 12

@@ -12,7 +12,7 @@ from tests.unit.results.test_run_directory import opened, record_of, write
 from tts_ray.errors import StoreError
 from tts_ray.results import object_folder, object_lock
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import parts, read
+from tts_ray.results.stored_parts import parts, read
 
 
 def left_without_a_word(folder, monkeypatch):

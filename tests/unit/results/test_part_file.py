@@ -12,8 +12,8 @@ from tests.unit.results.test_run_directory import opened, record_of, write
 from tts_ray.errors import StoreError
 from tts_ray.results.part_file import BadPart, read_part, to_part
 from tts_ray.results.part_name import part_numbers
-from tts_ray.results.run_directory import parts, read, records
 from tts_ray.results.schema import SCHEMA, VERSION, to_row
+from tts_ray.results.stored_parts import parts, read, records
 from tts_ray.types import Problem
 
 NAME = "part-000001.parquet"

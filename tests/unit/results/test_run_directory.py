@@ -15,8 +15,9 @@ from tests.patience import PATIENCE_S
 from tests.unit import builders
 from tts_ray.errors import StoreError
 from tts_ray.results.description import describe
-from tts_ray.results.run_directory import RunDirectory, parts, read
+from tts_ray.results.run_directory import RunDirectory
 from tts_ray.results.schema import to_record
+from tts_ray.results.stored_parts import parts, read
 from tts_ray.types import UNSCORED, Grade
 
 IDENTITY = {"policy": {"name": "a"}, "seed": 0}

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.results.test_run_directory import opened, record_of, write
 from tts_ray.errors import StoreError
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import parts, read
+from tts_ray.results.stored_parts import parts, read
 
 
 def append(directory, *numbers):

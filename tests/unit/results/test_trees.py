@@ -8,8 +8,8 @@ from tests.unit import builders
 from tests.unit.results.test_earlier import searched
 from tests.unit.results.test_run_directory import opened, write
 from tts_ray.errors import StoreError
-from tts_ray.results.run_directory import records
 from tts_ray.results.schema import NODE
+from tts_ray.results.stored_parts import records
 from tts_ray.results.trees import FLAT, node_tables, tree
 from tts_ray.search.beam_search import BeamSearch
 from tts_ray.search.best_of_n import BestOfN

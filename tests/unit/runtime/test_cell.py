@@ -20,7 +20,7 @@ from tts_ray.grading.equivalence import Grader
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.results.description import describe
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import records
+from tts_ray.results.stored_parts import records
 from tts_ray.runtime import cell as module
 from tts_ray.runtime.cell import Cell
 
@@ -76,7 +76,7 @@ def test_a_new_run_has_every_search_of_every_problem_to_do(cell):
             (row["problem"], name) for name in ("best_of_n", "beam_search") for row in FEW
         ]
         assert {(t.sampling, t.seed) for t in opened.trials} == {(opened.config.sampling, 0)}
-        assert (opened.board.total, opened.board.done, opened.owed) == (8, 0, 8)
+        assert (opened.board.total, opened.board.done, opened.unfinished) == (8, 0, 8)
         said = describe(opened.directory.folder)
         assert (said.of.policy.name, said.of.seed) == ("scripted", 0)
         assert said.config["run"] == opened.config.run
@@ -96,7 +96,7 @@ def test_a_record_is_graded_stored_and_then_counted(cell):
                 assert made.grade.answer == boxed
                 assert made.grade.correct == (boxed == each.problem.answer)
         board = opened.board
-        assert (board.done, board.failed, opened.owed) == (8, 0, 0)
+        assert (board.done, board.failed, opened.unfinished) == (8, 0, 0)
         right = {key: score.right["majority"] for key, score in board.scores.items()}
         for search, count in right.items():
             mine = [o for o in stored_outcomes(folder) if o.search == search]
@@ -178,7 +178,7 @@ def test_every_attempt_is_spent_and_the_last_one_says_what_came_of_it(cell, hist
 def test_a_failure_of_an_earlier_job_is_tried_again_only_if_asked(cell):
     with cell(FEW) as first:
         solve(first, ScriptedPolicy(faults=Faults(poison="What is 2?")))
-        assert (first.board.done, first.board.failed, first.owed) == (3, 1, 1)
+        assert (first.board.done, first.board.failed, first.unfinished) == (3, 1, 1)
     with again(first) as second:
         assert second.trials == []
         assert (second.board.done, second.board.failed) == (3, 1)
@@ -187,7 +187,7 @@ def test_a_failure_of_an_earlier_job_is_tried_again_only_if_asked(cell):
         assert trial.problem.question == "What is 2?"
         assert (third.board.done, third.board.failed) == (3, 0)
         solve(third)
-        assert (third.board.done, third.board.failed, third.owed) == (4, 0, 0)
+        assert (third.board.done, third.board.failed, third.unfinished) == (4, 0, 0)
     with again(first, retry_failed=True) as last:
         assert last.trials == []
         assert totals(last.board) == totals(third.board)

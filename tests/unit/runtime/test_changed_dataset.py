@@ -10,7 +10,7 @@ from tests.unit import builders
 from tts_ray.analysis.stored import stored_outcomes
 from tts_ray.errors import ConfigError
 from tts_ray.results.folder import folder_at
-from tts_ray.results.run_directory import records
+from tts_ray.results.stored_parts import records
 from tts_ray.search.dvts import Dvts
 from tts_ray.types import Grade
 

@@ -13,7 +13,7 @@ from tts_ray.door import enter
 from tts_ray.errors import StoreError
 from tts_ray.results.folder import folder_at
 from tts_ray.results.grade_file import grade_files
-from tts_ray.results.run_directory import parts, records
+from tts_ray.results.stored_parts import parts, records
 from tts_ray.runtime.regrade import regrade
 from tts_ray.search.best_of_n import Majority
 from tts_ray.types import Grade, Problem, Ungraded
