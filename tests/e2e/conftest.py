@@ -71,9 +71,10 @@ def policy(loop):
     yield from loaded(loop, "pocket-xs", PolicySpec(model=model, prompt="qwen", **SMALL))
 
 
-@pytest.fixture(scope="session", params=[False, True], ids=["thread", "process"])
+@pytest.fixture(scope="module", params=[False, True], ids=["thread", "process"])
 def confident(loop, request):
-    """The policy with confidence, its core in a thread and in a process of its own."""
+    """The policy with confidence, its core in a thread and in a process of its own. It ends with
+    the file that asks for it: other tests look for cores by name."""
     spec = PolicySpec(
         model=str(pocket.weights("pocket-xs")),
         prompt="qwen",

@@ -180,7 +180,8 @@ def test_scoring_again_stops_when_asked_and_goes_on(finished, tmp_path):
     source = next(run.glob("*best_of_n-n8--*"))
     again = tmp_path / "again"
     words = ("jobs/rescore.py", source, "prm=scripted", "prm.cpus=0.25", f"run={again}")
-    slow = (*words, "prm.extra={seconds: 5}", "cluster.grace_s=0")
+    # All trees are admitted at once: the first call ends, and no other does.
+    slow = (*words, f"prm.extra={{hang: {[*range(2, 50)]}}}", "cluster.grace_s=0")
     with subprocess.Popen(
         [sys.executable, *map(str, slow)],
         cwd=ROOT,
