@@ -46,12 +46,16 @@ class Loaded:
 def loop():
     loop = asyncio.new_event_loop()
     yield loop
-    # What an engine in a process of its own leaves waiting for it.
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.run_until_complete(cancel_others())
     loop.close()
+
+
+async def cancel_others():
+    """End what an engine in a process of its own leaves waiting on its loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def loaded(loop, name, spec):
