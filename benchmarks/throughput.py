@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from distinct_tokens import PrefixTree, WatchedPool
 from transformers import AutoTokenizer
 
 from tts_ray import pocket
@@ -24,7 +25,6 @@ from tts_ray.data.problems import load_problems
 from tts_ray.engines.reward_formats import QwenMathPrm
 from tts_ray.engines.spec import PolicySpec, RewardSpec, environment
 from tts_ray.evaluate import Engines, Trial, evaluate
-from tts_ray.protocols import LeasedReward, Pool
 from tts_ray.runtime.session import Fleet, Session, connect
 from tts_ray.search.registry import make_search
 from tts_ray.types import Path, Problem, Record, Sampling, Usage
@@ -158,51 +158,6 @@ async def stack(
         name: {key: statistics.median(values) for key, values in sides.items() if values}
         for name, sides in found.items()
     }
-
-
-class PrefixTree:
-    """The distinct PRM tokens of everything that was scored."""
-
-    def __init__(self, prm_format: QwenMathPrm) -> None:
-        self.format = prm_format
-        self.sizes: dict[tuple[str, ...], int] = {}
-
-    def add(self, problem: Problem, path: Path) -> None:
-        texts = (problem.question, *(s.text.strip() for s in path.steps if not s.is_blank))
-        self.sizes.setdefault(texts[:1], len(self.format.question(problem.question)))
-        for k in range(2, len(texts) + 1):
-            if texts[:k] not in self.sizes:
-                self.sizes[texts[:k]] = len(self.format.step(texts[k - 1], first=k == 2))
-
-    @property
-    def tokens(self) -> int:
-        return sum(self.sizes.values())
-
-
-class Watched(LeasedReward):
-    """A leased reward model that notes what it scores."""
-
-    def __init__(self, lease: LeasedReward, seen: list[tuple[Problem, Path]]) -> None:
-        self.lease = lease
-        self.seen = seen
-        self.repeats = 0
-
-    async def score(
-        self, problem: Problem, paths: Sequence[Path]
-    ) -> tuple[list[tuple[float, ...]], Usage]:
-        self.seen += [(problem, path) for path in paths]
-        return await self.lease.score(problem, paths)
-
-
-class WatchedPool(Pool[LeasedReward]):
-    """The reward replicas, watched."""
-
-    def __init__(self, pool: Pool[LeasedReward], seen: list[tuple[Problem, Path]]) -> None:
-        self.pool = pool
-        self.seen = seen
-
-    def lease(self) -> LeasedReward:
-        return Watched(self.pool.lease(), self.seen)
 
 
 def main() -> int:

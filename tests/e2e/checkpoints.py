@@ -124,8 +124,22 @@ def outcome(folder):
     write(folder, LlamaForSequenceClassification(config), tokenizer)
 
 
-def with_head(folder, architecture, head, **settings):
-    """A Qwen2 checkpoint with the tensors of `head` added."""
+def head_of(architecture, hidden):
+    """A reward head's tensors, random, for hidden states of that width."""
+    shapes = {
+        "Qwen2ForPrmModel": {"v_head.summary.weight": (1, hidden), "v_head.summary.bias": (1,)},
+        "Qwen2ForProcessRewardModel": {
+            "score.0.weight": (hidden, hidden),
+            "score.0.bias": (hidden,),
+            "score.2.weight": (2, hidden),
+            "score.2.bias": (2,),
+        },
+    }
+    return {name: torch.randn(shape) / hidden**0.5 for name, shape in shapes[architecture].items()}
+
+
+def with_head(folder, architecture, **settings):
+    """A Qwen2 checkpoint with a reward head."""
     torch.manual_seed(4)
     tokenizer = qwen_tokenizer()
     config = Qwen2Config(**SHAPE, **vocabulary(tokenizer), **settings)
@@ -135,19 +149,16 @@ def with_head(folder, architecture, head, **settings):
     config.architectures = [architecture]
     config.save_pretrained(folder)
     file = folder / "model.safetensors"
-    tensors = load_file(file) | {name: torch.randn(shape) / 8 for name, shape in head.items()}
+    tensors = load_file(file) | head_of(architecture, SHAPE["hidden_size"])
     save_file(tensors, file, metadata={"format": "pt"})
 
 
 def skywork_prm(folder):
-    head = {"v_head.summary.weight": (1, 64), "v_head.summary.bias": (1,)}
-    with_head(folder, "Qwen2ForPrmModel", head)
+    with_head(folder, "Qwen2ForPrmModel")
 
 
 def qwen_math_prm(folder):
-    head = {"score.0.weight": (64, 64), "score.0.bias": (64,)}
-    head |= {"score.2.weight": (2, 64), "score.2.bias": (2,)}
-    with_head(folder, "Qwen2ForProcessRewardModel", head, num_labels=2)
+    with_head(folder, "Qwen2ForProcessRewardModel", num_labels=2)
 
 
 CHECKPOINTS = {

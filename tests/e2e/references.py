@@ -1,5 +1,7 @@
 """Each reward model's documented format and read-out, and the confidence of a policy, with plain
-transformers and no cache."""
+transformers and no cache. What they compute, they compute on torch's default device."""
+
+from functools import lru_cache
 
 import torch
 from safetensors.torch import load_file
@@ -55,13 +57,20 @@ def confidence(folder, prompt, written, k):
     return (-top.mean(-1)).tolist(), torch.distributions.Categorical(logits=top).entropy().tolist()
 
 
-def hidden_states(folder, dtype, ids):
-    tensors = load_file(folder / "model.safetensors")
+@lru_cache(1)
+def body_and_head(folder, dtype):
+    """A Qwen2 without its output, and the tensors of the checkpoint that are not its own."""
+    tensors = load_file(folder / "model.safetensors", device=str(torch.get_default_device()))
     body = Qwen2Model(AutoConfig.from_pretrained(folder)).to(dtype).eval()
     body.load_state_dict(
         {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     )
-    return body(torch.tensor([ids])).last_hidden_state[0].float(), tensors
+    return body, {k: v.float() for k, v in tensors.items() if not k.startswith("model.")}
+
+
+def hidden_states(folder, dtype, ids):
+    body, head = body_and_head(folder, dtype)
+    return body(torch.tensor([ids])).last_hidden_state[0].float(), head
 
 
 def skywork_prm(folder, dtype, question, steps):
@@ -72,7 +81,7 @@ def skywork_prm(folder, dtype, question, steps):
         ids += ids_of(tokenizer, step.replace("\n", " ")) + ids_of(tokenizer, "\n")
         positions.append(len(ids) - 1)
     hidden, tensors = hidden_states(folder, dtype, ids)
-    head = [tensors[f"v_head.summary.{part}"].float() for part in ("weight", "bias")]
+    head = [tensors[f"v_head.summary.{part}"] for part in ("weight", "bias")]
     return torch.sigmoid(hidden[positions] @ head[0].T + head[1])[:, 0].tolist()
 
 
@@ -87,7 +96,7 @@ def qwen_math_prm(folder, dtype, question, steps):
     tag = tokenizer.convert_tokens_to_ids("<extra_0>")
     hidden, tensors = hidden_states(folder, dtype, ids)
     first, bias, second, bias2 = (
-        tensors[f"score.{at}.{part}"].float() for at in (0, 2) for part in ("weight", "bias")
+        tensors[f"score.{at}.{part}"] for at in (0, 2) for part in ("weight", "bias")
     )
     logits = torch.relu(hidden @ first.T + bias) @ second.T + bias2
     return logits.softmax(-1)[torch.tensor(ids) == tag, 1].tolist()
