@@ -1,6 +1,6 @@
 """The device under measurement: its memory, how busy it is, and the most it can compute.
 
-On a CPU the same is read of this process and those below it, so that the same code runs there.
+On a CPU the same is read of the engines' cores, so that the same code runs there.
 """
 
 import threading
@@ -55,7 +55,7 @@ class Gpu(Card):
 
 
 class Cpu(Card):
-    """This process and those below it."""
+    """vLLM's engine cores below this process."""
 
     name = "CPU"
 
@@ -64,25 +64,28 @@ class Cpu(Card):
         self._cpu, self._at = 0.0, time.monotonic()
 
     def used_gib(self) -> float:
-        return sum(process.memory_info().rss for process in family()) / GIB
+        return sum(process.memory_info().rss for process in cores()) / GIB
 
     def busy(self) -> float:
-        spent = sum(sum(process.cpu_times()[:2]) for process in family())
+        spent = sum(sum(process.cpu_times()[:2]) for process in cores())
         now = time.monotonic()
         share = (spent - self._cpu) / (now - self._at) / (psutil.cpu_count() or 1)
         self._cpu, self._at = spent, now
         return max(0.0, min(1.0, share))
 
 
-def family() -> Iterator[psutil.Process]:
-    """This process and those below it that live."""
-    me = psutil.Process()
-    for process in (me, *me.children(recursive=True)):
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE:
-                yield process
-        except psutil.NoSuchProcess:
-            continue
+def cores() -> list[psutil.Process]:
+    """The processes of engine cores below this one that live."""
+    return [process for process in psutil.Process().children(recursive=True) if is_core(process)]
+
+
+def is_core(process: psutil.Process) -> bool:
+    """Whether a process is an engine core that lives."""
+    try:
+        named = process.name().startswith("VLLM::EngineCor")
+        return named and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def card(device: Device) -> Card:

@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
-from benchmarks.one_card.card import Card, card, family
+from benchmarks.one_card.card import Card, card, cores
 from benchmarks.one_card.engines import Serving, serving
 from benchmarks.one_card.problems import some_problems
 from benchmarks.one_card.rows import Rows
@@ -48,7 +46,7 @@ async def lose(
     calls = asyncio.create_task(keep_calling(setting, served, served_again))
     try:
         await until(lambda: slot.load, "the policy has no work")
-        core = next(process for process in family() if is_core(process))
+        (core,) = cores()
         actor = next((p for p in core.parents() if p.name().startswith("ray::")), core)
         full = device.used_gib()
         (core if victim == "core" else actor).send_signal(signal.SIGKILL)
@@ -64,6 +62,7 @@ async def lose(
         rows.add(f"{name}, {victim} killed", "serves again after, s", time.monotonic() - killed)
     finally:
         calls.cancel()
+        await asyncio.wait([calls])
 
 
 async def keep_calling(setting: Setting, served: Serving, answered: asyncio.Event) -> None:
@@ -78,14 +77,6 @@ async def keep_calling(setting: Setting, served: Serving, answered: asyncio.Even
         except EngineError:
             continue
         answered.set()
-
-
-def is_core(process: psutil.Process) -> bool:
-    """Whether a process is vLLM's engine core."""
-    try:
-        return process.name().startswith("VLLM::EngineCor")
-    except psutil.NoSuchProcess:
-        return False
 
 
 async def until(condition: Callable[[], object], otherwise: str) -> None:
