@@ -67,7 +67,9 @@ def test_what_is_sampled_does_not_depend_on_it(policy, confident, problem, whole
 def test_an_engine_keeps_a_few_numbers_of_a_token_and_none_unless_asked(policy, confident, problem):
     plain, measured = (
         each.loop.run_until_complete(
-            each.engine.vllm.generate(each.engine.prompt(problem.question), SAMPLING, 0, 9, ())
+            each.engine.vllm.generate(
+                [*each.engine.prompt(problem.question)], SAMPLING, 0, 9, frozenset()
+            )
         )
         for each in (policy, confident)
     )

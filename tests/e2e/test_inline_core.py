@@ -13,7 +13,7 @@ GREEDY = Sampling(temperature=0.0)
 
 
 def generate(policy, ids, tokens=8):
-    return policy.engine.vllm.generate(ids, GREEDY, 0, tokens, ())
+    return policy.engine.vllm.generate(ids, GREEDY, 0, tokens, frozenset())
 
 
 def test_a_cancelled_request_is_aborted_and_others_go_on(policy):
@@ -21,13 +21,13 @@ def test_a_cancelled_request_is_aborted_and_others_go_on(policy):
     client = policy.engine.vllm.client
 
     async def go():
-        endless = asyncio.create_task(generate(policy, ids, 400))
+        endless = asyncio.create_task(generate(policy, list(ids), 400))
         while not client.tokens_in_flight():
             await asyncio.sleep(0)
         endless.cancel()
         with pytest.raises(asyncio.CancelledError):
             await endless
-        answer = await generate(policy, ids)
+        answer = await generate(policy, list(ids))
         async with asyncio.timeout(PATIENCE_S):
             while client._running:
                 await asyncio.sleep(0.01)
@@ -42,13 +42,68 @@ def test_a_refused_request_is_an_error_of_its_own(policy):
 
     async def go():
         return await asyncio.gather(
-            generate(policy, [1] * 600), generate(policy, ids), return_exceptions=True
+            generate(policy, [1] * 600), generate(policy, list(ids)), return_exceptions=True
         )
 
     refused, answer = policy.loop.run_until_complete(go())
     assert isinstance(refused, EngineError)
     assert not isinstance(refused, EngineDied)
     assert len(answer.token_ids) == 8
+
+
+@pytest.mark.parametrize("refused", [[1] * 600, [], [-1], [10**6]])
+def test_a_refused_request_never_reaches_the_core_and_those_that_run_go_on(policy, refused):
+    ids = policy.engine.prompt("What is 1 + 1?")
+
+    async def go():
+        alone = await generate(policy, list(ids), 64)
+        running = asyncio.create_task(generate(policy, list(ids), 64))
+        while not policy.engine.vllm.client.tokens_in_flight():
+            await asyncio.sleep(0)
+        # It ends at its first turn: what waits for the core needs several.
+        with pytest.raises(EngineError, match="vLLM refused a request"):
+            generate(policy, refused).send(None)
+        return alone, await running
+
+    alone, running = policy.loop.run_until_complete(go())
+    assert running.token_ids == alone.token_ids
+    assert not policy.engine.vllm.client._waiting
+
+
+def test_a_request_that_is_cancelled_before_the_core_takes_it_is_not_run(policy):
+    ids = policy.engine.prompt("What is 1 + 1?")
+    client = policy.engine.vllm.client
+
+    async def go():
+        # Both are in the queue before this task waits for the first time.
+        cancelled = asyncio.create_task(generate(policy, list(ids), 400))
+        kept = asyncio.create_task(generate(policy, list(ids)))
+        asyncio.get_running_loop().call_soon(cancelled.cancel)
+        found = await asyncio.gather(cancelled, kept, return_exceptions=True)
+        async with asyncio.timeout(PATIENCE_S):
+            while client._running:
+                await asyncio.sleep(0)
+        return found
+
+    cancelled, kept = policy.loop.run_until_complete(go())
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert len(kept.token_ids) == 8
+
+
+def test_equal_requests_with_other_seeds_and_limits_share_no_answer(policy):
+    ids = policy.engine.prompt("What is 1 + 1?")
+    hot = Sampling(temperature=1.5)
+
+    def call(seed, tokens):
+        return policy.engine.vllm.generate(list(ids), hot, seed, tokens, frozenset())
+
+    async def go():
+        together = await asyncio.gather(*(call(seed, 4 + seed) for seed in range(8)))
+        return together, [await call(seed, 4 + seed) for seed in range(8)]
+
+    together, apart = policy.loop.run_until_complete(go())
+    assert [each.token_ids for each in together] == [each.token_ids for each in apart]
+    assert len({tuple(each.token_ids[:4]) for each in together}) > 1
 
 
 class Failing:
@@ -62,6 +117,9 @@ class Failing:
 
     def process_inputs(self, *_, **__):
         return None
+
+    def preprocess_add_request(self, _):
+        return "ready", 0
 
     def add_request(self, _):
         pass

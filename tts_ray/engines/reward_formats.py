@@ -8,7 +8,9 @@ its score behind the end of the answer, which is no part of that prefix.
 
 import reprlib
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tts_ray.dimensions import architecture
@@ -22,6 +24,12 @@ from tts_ray.text import one_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+STEPS_KEPT = 16384
+"""Steps whose token ids are kept, at 4 bytes a token."""
+ANSWERS_KEPT = 1024
+"""Likewise whole answers, each up to one of its steps."""
 
 
 class RewardFormat(ABC):
@@ -100,6 +108,12 @@ class Stepwise(RewardFormat):
 
     nested = True
 
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+        super().__init__(tokenizer)
+        self.step_ids = lru_cache(STEPS_KEPT)(
+            lambda text, first: array("I", self.step(text, first))
+        )
+
     @abstractmethod
     def step(self, text: str, first: bool) -> list[int]:
         """Token ids of one step; its score is read at the last one."""
@@ -110,7 +124,8 @@ class Stepwise(RewardFormat):
         ids = list(question)
         found = []
         for at, text in enumerate(texts):
-            ids += self.step(text, first=at == 0)
+            # A beam's steps are read again at every depth, and equal ones on many paths.
+            ids += self.step_ids(text, at == 0)
             if at >= start:
                 found.append(tuple(ids))
         return found
@@ -248,6 +263,7 @@ class Outcome(RewardFormat):
         between, end = around(rest, "ANSWER")
         self.between = self.special(between)
         self.end = self.special(end)
+        self.answer_ids = lru_cache(ANSWERS_KEPT)(lambda text: array("I", self.encode(text)))
 
     def question(self, question: str) -> list[int]:
         return [*self.special(self.start), *self.encode(question.strip()), *self.between]
@@ -256,8 +272,9 @@ class Outcome(RewardFormat):
         self, question: Sequence[int], texts: Sequence[str], start: int
     ) -> list[tuple[int, ...]]:
         # A whole answer is encoded as one text: a token may span the end of a step.
-        joined = ["\n\n".join(text.strip() for text in texts[: k + 1]) for k in range(len(texts))]
-        return [(*question, *self.encode(text), *self.end) for text in joined[start:]]
+        stripped = [text.strip() for text in texts]
+        joined = ("\n\n".join(stripped[: k + 1]) for k in range(start, len(texts)))
+        return [(*question, *self.answer_ids(text), *self.end) for text in joined]
 
 
 FORMATS: dict[str, type[RewardFormat]] = {

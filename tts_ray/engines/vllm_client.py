@@ -6,23 +6,25 @@ other after every token.
 """
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 import torch
-from vllm import SamplingParams, TokensPrompt
+from vllm import SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.inputs import TokensInput
 from vllm.outputs import PoolingRequestOutput, RequestOutput
 from vllm.pooling_params import PoolingParams
 from vllm.v1.engine import EngineCoreOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.llm_engine import LLMEngine
+from vllm.v1.request import Request
 
 from tts_ray.engines.confidence import per_token
 from tts_ray.engines.core_log import core_error, log_size
@@ -55,7 +57,7 @@ class Client(Protocol):
     engine: Any
     top: int
 
-    async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
+    async def run(self, prompt: TokensInput, params: Params) -> Answer:
         """The whole answer to one request. A cancelled request is aborted.
 
         Raises:
@@ -85,6 +87,7 @@ class ProcessClient(Client):
     def __init__(self, engine: AsyncLLM, top: int) -> None:
         self.engine = engine
         self.top = top
+        self._names = map(str, count())
         self._calls: set[asyncio.Task[Answer]] = set()
         self._watch: asyncio.Task[None] | None = None
 
@@ -97,7 +100,7 @@ class ProcessClient(Client):
             why = core_error(begin) or one_line(error)
             raise EngineError(f"vLLM's engine core failed to start: {why}") from error
 
-    async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
+    async def run(self, prompt: TokensInput, params: Params) -> Answer:
         call = asyncio.create_task(self._call(prompt, params))
         self._calls.add(call)
         if self._watch is None or self._watch.done():
@@ -122,11 +125,11 @@ class ProcessClient(Client):
                     call.cancel()
                 return
 
-    async def _call(self, prompt: TokensPrompt, params: Params) -> Answer:
+    async def _call(self, prompt: TokensInput, params: Params) -> Answer:
         call = self.engine.generate if isinstance(params, SamplingParams) else self.engine.encode
         last: RequestOutput | PoolingRequestOutput | None = None
         try:
-            async for output in call(prompt, params, uuid.uuid4().hex):
+            async for output in call(prompt, params, next(self._names)):
                 last = output
         except EngineDeadError as error:
             raise EngineDied(f"vLLM's engine core is dead: {error}") from error
@@ -168,16 +171,18 @@ class ProcessClient(Client):
 class InlineClient(Client):
     """A core in a thread of this process. Only that thread touches it; requests wait in a queue.
 
-    Takes over what the core gives without vLLM's own output processing, which makes objects of
-    every token that nobody here reads.
+    The thread that calls prepares its requests: it checks them and hashes their blocks while the
+    model runs. The core's thread takes over what the core gives without vLLM's own output
+    processing, which makes objects of every token that nobody here reads.
     """
 
     def __init__(self, engine: Any, top: int) -> None:
         self.engine = engine
         self.top = top
+        self._core = engine.engine_core.engine_core
         self._tasks = engine.get_supported_tasks()
-        self._queue: SimpleQueue[tuple[str, TokensPrompt | None, Params | None] | None]
-        self._queue = SimpleQueue()
+        self._names = map(str, count())
+        self._queue: SimpleQueue[tuple[str, Request | None] | None] = SimpleQueue()
         self._running: dict[str, Answer] = {}
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
         self._death = ""
@@ -188,21 +193,33 @@ class InlineClient(Client):
     def load(cls, args: AsyncEngineArgs, top: int) -> Self:
         return cls(LLMEngine.from_engine_args(args), top)
 
-    async def run(self, prompt: TokensPrompt, params: Params) -> Answer:
+    async def run(self, prompt: TokensInput, params: Params) -> Answer:
         if self._death:
             raise EngineDied(self._death)
-        name = uuid.uuid4().hex
+        name = next(self._names)
+        try:
+            request = self._prepare(name, prompt, params)
+        except Exception as error:
+            raise EngineError(f"vLLM refused a request: {error!r}") from error
         self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._waiting[name] = future
-        self._queue.put((name, prompt, params))
+        self._queue.put((name, request))
         try:
             return await future
         except asyncio.CancelledError:
-            self._queue.put((name, None, None))
+            self._queue.put((name, None))
             raise
         finally:
             self._waiting.pop(name, None)
+
+    def _prepare(self, name: str, prompt: TokensInput, params: Params) -> Request:
+        """What the core takes in. vLLM makes both parts for a thread beside the core's."""
+        request = self.engine.input_processor.process_inputs(
+            name, prompt, params, supported_tasks=self._tasks
+        )
+        ready, _ = self._core.preprocess_add_request(request)
+        return ready
 
     def tokens_in_flight(self) -> int:
         return sum(len(answer.token_ids) for answer in list(self._running.values()))
@@ -228,17 +245,13 @@ class InlineClient(Client):
             request = self._queue.get()
             if request is None:
                 return False
-            name, prompt, params = request
-            if prompt is None:
+            name, ready = request
+            if ready is None:
                 if self._running.pop(name, None) is not None:
-                    self.engine.engine_core.abort_requests([name])
+                    self._core.abort_requests([name])
                 continue
             try:
-                self.engine.engine_core.add_request(
-                    self.engine.input_processor.process_inputs(
-                        name, prompt, params, supported_tasks=self._tasks
-                    )
-                )
+                self._core.add_request(ready)
                 self._running[name] = Answer()
             except Exception as error:
                 refused = EngineError(f"vLLM refused a request: {error!r}")

