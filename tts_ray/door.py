@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from tts_ray.errors import Interrupted, TtsError
+from tts_ray.imports import uncollected
 from tts_ray.text import one_line
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -33,7 +34,9 @@ def enter(command: str, arguments: Sequence[str] | None = None) -> int:
     with lasting_streams():
         try:
             with interruptible():
-                code: int = importlib.import_module(f"tts_ray.commands.{command}").main(arguments)
+                with uncollected():
+                    module = importlib.import_module(f"tts_ray.commands.{command}")
+                code: int = module.main(arguments)
                 return code
         except TtsError as error:
             print(f"error: {one_line(error, LONGEST)}", file=sys.stderr)
