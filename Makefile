@@ -1,5 +1,6 @@
 # make demo   set up and run the pocket models end to end
 # make test   set up and pass the tests
+# make bench  what searches cost beside plain generation; on a machine with nothing else to do
 # EXTRA=cpu|gpu picks the vLLM build; the default is gpu where nvidia-smi works.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN    := $(VENV)/bin
 # Where a CPU build of torch is found if pip, as configured, knows none.
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check lock clean
+.PHONY: setup demo test check bench lock clean
 
 setup: $(VENV)/.ready-$(EXTRA)
 
@@ -38,6 +39,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python benchmarks/throughput.py
 
 # Write constraints.txt anew from what is installed; the CUDA build of vLLM is of the CPU's version.
 lock: setup

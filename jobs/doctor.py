@@ -1,8 +1,6 @@
 """Check what a run needs before it costs anything."""
 
-import sys
-
-from tts_ray.door import enter
+from tts_ray.door import enter, leave
 
 if __name__ == "__main__":
-    sys.exit(enter("doctor"))
+    leave(enter("doctor"))

@@ -1,8 +1,6 @@
 """Run searches on a dataset with one policy and one reward model; resume by the same command."""
 
-import sys
-
-from tts_ray.door import enter
+from tts_ray.door import enter, leave
 
 if __name__ == "__main__":
-    sys.exit(enter("evaluate"))
+    leave(enter("evaluate"))

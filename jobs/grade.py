@@ -1,8 +1,6 @@
 """Say whether two answers are the same, and why."""
 
-import sys
-
-from tts_ray.door import enter
+from tts_ray.door import enter, leave
 
 if __name__ == "__main__":
-    sys.exit(enter("grade"))
+    leave(enter("grade"))

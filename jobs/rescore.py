@@ -1,8 +1,6 @@
 """Score a stored best-of-N or majority pool with another PRM, without sampling again."""
 
-import sys
-
-from tts_ray.door import enter
+from tts_ray.door import enter, leave
 
 if __name__ == "__main__":
-    sys.exit(enter("rescore"))
+    leave(enter("rescore"))

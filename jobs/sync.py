@@ -1,8 +1,6 @@
 """Log a stored run, or every cell of a sweep, to W&B again: from Parquet alone."""
 
-import sys
-
-from tts_ray.door import enter
+from tts_ray.door import enter, leave
 
 if __name__ == "__main__":
-    sys.exit(enter("sync"))
+    leave(enter("sync"))

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "tts_ray"
 LAYERS = {
-    0: ["types", "errors", "concurrency", "text", "__init__"],
+    0: ["types", "errors", "concurrency", "text", "imports", "__init__"],
     1: ["protocols"],
     2: ["search", "grading", "data", "flops", "dimensions", "memory", "pocket", "yaml_text"],
     3: [

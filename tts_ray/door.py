@@ -5,6 +5,7 @@ Signals are caught before anything heavy is imported, and a terminal that goes a
 knows no Unicode costs the job its words and nothing else.
 """
 
+import atexit
 import importlib
 import io
 import os
@@ -13,9 +14,10 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from tts_ray.errors import Interrupted, TtsError
+from tts_ray.imports import uncollected
 from tts_ray.text import one_line
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -33,7 +35,9 @@ def enter(command: str, arguments: Sequence[str] | None = None) -> int:
     with lasting_streams():
         try:
             with interruptible():
-                code: int = importlib.import_module(f"tts_ray.commands.{command}").main(arguments)
+                with uncollected():
+                    module = importlib.import_module(f"tts_ray.commands.{command}")
+                code: int = module.main(arguments)
                 return code
         except TtsError as error:
             print(f"error: {one_line(error, LONGEST)}", file=sys.stderr)
@@ -48,6 +52,19 @@ def enter(command: str, arguments: Sequence[str] | None = None) -> int:
         finally:
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with an exit code, once its threads and its exit handlers are done. Python
+    would go on to take its modules apart, which takes seconds once torch is among them."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # what Python itself does first
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+    finally:
+        os._exit(code)
 
 
 @contextmanager

@@ -157,5 +157,20 @@ def test_the_token_is_in_no_file_of_the_run_and_not_on_a_command_line(listening,
     assert not [line for line in lines if token in line]
 
 
+def test_the_engines_have_the_priority_of_their_job(listening):
+    found = [
+        p.nice()
+        for p in psutil.process_iter(["name"])
+        if "EngineActor" in p.info["name"] and of_us(p)
+    ]
+    assert set(found) == {os.getpriority(os.PRIO_PROCESS, 0)}
+
+
+def test_no_process_is_started_that_a_single_node_has_no_use_for(listening):
+    lines = [p.cmdline() for p in psutil.process_iter() if of_us(p)]
+    scripts = {os.path.basename(word) for line in lines for word in line if word.endswith(".py")}
+    assert not scripts & {"monitor.py", "log_monitor.py"}
+
+
 def of_us(process):
     return os.getpid() in {parent.pid for parent in process.parents()}

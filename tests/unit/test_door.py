@@ -75,3 +75,15 @@ def test_standard_streams_are_given_back():
     before = sys.stdout, sys.stderr
     enter("report", ["nothing-here"])
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_a_job_that_ends_waits_for_its_threads_and_handlers_and_loses_no_word():
+    script = (
+        "import atexit, threading; from tts_ray.door import leave; "
+        "atexit.register(print, 'handler'); gate = threading.Event(); "
+        "threading.Thread(target=lambda: (gate.wait(), print('thread'))).start(); "
+        "threading.Timer(0.1, gate.set).start(); leave(3)"
+    )
+    done = shell(f'"$PY" -c "{script}" | cat')
+    assert done.stdout.decode().split() == ["thread", "handler"]
+    assert done.returncode == 3

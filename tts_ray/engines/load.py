@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
 from tts_ray.engines.spec import Capacity, PolicySpec, RewardSpec
+from tts_ray.imports import uncollected
 from tts_ray.typed import Count, typed
 
 
@@ -78,12 +79,14 @@ def load(spec: Spec) -> tuple[Engine, Capacity]:
         case ScriptedRewardSpec():
             return ScriptedReward(spec.faults), SCRIPTED_CAPACITY
         case PolicySpec():
-            from tts_ray.engines.vllm_policy import VllmPolicy
+            with uncollected():
+                from tts_ray.engines.vllm_policy import VllmPolicy
 
             policy = VllmPolicy(spec)
             return policy, policy.vllm.capacity
         case RewardSpec():
-            from tts_ray.engines.vllm_reward import VllmReward
+            with uncollected():
+                from tts_ray.engines.vllm_reward import VllmReward
 
             reward = VllmReward(spec)
             return reward, reward.vllm.capacity

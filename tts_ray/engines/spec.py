@@ -63,7 +63,7 @@ class Capacity:
 
 
 def environment(device: Device) -> dict[str, str]:
-    """Environment variables an engine process must start with."""
+    """Environment variables of an engine's process, set before its libraries are imported."""
     common = {
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_LOGGING_LEVEL": "ERROR",

@@ -15,6 +15,7 @@ from tts_ray.dimensions import whole
 from tts_ray.engines.checkpoint import own_config
 from tts_ray.engines.foreign import called, refused
 from tts_ray.errors import ConfigError
+from tts_ray.imports import uncollected
 from tts_ray.text import one_line
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def usable_tokenizer(
             f"{name} has no tokenizer_config.json, which names its end-of-sequence token; {WHOLE}"
         )
     # Slow to import, and not needed where there is nothing to load.
-    from transformers import AutoTokenizer
+    with uncollected():
+        from transformers import AutoTokenizer
 
     with quiet():
         with refused(f"the tokenizer of {name} cannot be loaded", WHOLE):

@@ -8,7 +8,7 @@ died ends its own process, so that Ray restarts it whole.
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -29,9 +29,15 @@ PING_S = 1.0
 
 
 class EngineActor:
-    """The body of an engine's actor. Every method may run many times at once."""
+    """The body of an engine's actor. Every method may run many times at once.
 
-    def __init__(self, spec: Spec) -> None:
+    `variables` are set in its environment here, before an engine's libraries are imported, and
+    not by a `runtime_env`: for that Ray would import itself twice in a process started anew, while
+    the workers that it has ready stay idle.
+    """
+
+    def __init__(self, spec: Spec, variables: Mapping[str, str]) -> None:
+        os.environ |= variables
         self.engine, self.capacity = load(spec)
         self.ended = 0
 

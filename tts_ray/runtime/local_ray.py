@@ -5,14 +5,16 @@ Ray runs whatever code reaches its ports. Left to itself it listens on every int
 dashboard agent takes jobs by HTTP.
 """
 
+import atexit
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import ray
-from ray._private import ray_constants, worker
+from ray._private import parameter, ray_constants, worker
 from ray._raylet import (  # type: ignore[attr-defined]  # compiled, without stubs
     AuthenticationTokenLoader,
     Config,
@@ -33,10 +35,21 @@ def start_local_ray(settings: dict[str, Any]) -> None:
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     reread_authentication()
-    with loopback():
+    with loopback(), few_processes():
         ray.init(
-            address="local", include_dashboard=False, _system_config=NO_RAY_METRICS, **settings
+            address="local",
+            include_dashboard=False,
+            _system_config=NO_RAY_METRICS | niceness(),
+            **settings,
         )
+    # Before Ray does it itself at an exit, which first sleeps for the sake of workers' output.
+    atexit.register(ray.shutdown)
+
+
+def niceness() -> dict[str, int]:
+    """The priority of Ray's workers: that of this process, and not 15 steps below it, where every
+    neighbour on the machine goes before the engines. RAY_worker_niceness says otherwise."""
+    return {} if ray_constants.RAY_WORKER_NICENESS in os.environ else {"worker_niceness": 0}
 
 
 def lost_local_ray() -> str:
@@ -52,6 +65,19 @@ def reread_authentication() -> None:
     """Have Ray look at RAY_AUTH_MODE and RAY_AUTH_TOKEN again; it keeps what it read first."""
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextmanager
+def few_processes() -> Iterator[None]:
+    """Have a node that is started here do without its autoscaler, which has nothing to scale and
+    ignores SIGTERM for a second at the end, and without the reader of logs that nobody is shown.
+    `ray.init` has no argument for either."""
+    before = parameter.RayParams
+    parameter.RayParams = partial(before, no_monitor=True, include_log_monitor=False)
+    try:
+        yield
+    finally:
+        parameter.RayParams = before
 
 
 @contextmanager

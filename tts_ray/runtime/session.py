@@ -246,9 +246,8 @@ class Session:
                     placement_group_bundle_index=seat.bundle,
                     placement_group_capture_child_tasks=place.nodes > 1,
                 ),
-                runtime_env={"env_vars": environment(held.fleet.device)},
             )
-            .remote(held.fleet.spec)
+            .remote(held.fleet.spec, environment(held.fleet.device))
         )
         engine = held.engines[seat] = (RemotePolicy if role == "policy" else RemoteReward)(handle)
         return engine

@@ -1,9 +1,13 @@
-"""Why an engine is lost, in one line."""
+"""An engine's process: what it begins with, and why it is lost, in one line."""
+
+import os
 
 import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
 
-from tts_ray.runtime.actors import cause
+from tts_ray.engines.load import ScriptedPolicySpec, load
+from tts_ray.runtime import actors
+from tts_ray.runtime.actors import EngineActor, cause
 
 REMOTE = """\
 \x1b[36mray::EngineActor.__init__()\x1b[39m (pid=7, ip=10.0.0.1, repr=<EngineActor object at 0x7f>)
@@ -46,3 +50,16 @@ def test_a_cause_is_always_one_line_of_bounded_length(text):
     for error in (ValueError(text), RuntimeError(f'  File "a", line 1, in f\n{text}')):
         assert cause(error).isprintable()
         assert 0 < len(cause(error)) <= 400
+
+
+def test_an_engine_is_loaded_in_the_environment_that_it_was_given(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    seen = []
+
+    def look(spec):
+        seen.append(os.environ["OMP_NUM_THREADS"])
+        return load(spec)
+
+    monkeypatch.setattr(actors, "load", look)
+    EngineActor(ScriptedPolicySpec(), {"OMP_NUM_THREADS": "1"})
+    assert seen == ["1"]
