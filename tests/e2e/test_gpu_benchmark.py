@@ -86,6 +86,15 @@ def test_without_ray_engines_serve_in_the_parts_own_process(tmp_path):
     assert len(values(rows, "losses", "serves again after, s")) == 1
 
 
+def test_parts_can_be_imported_where_ray_is_not():
+    modules = [f"benchmarks.one_card.{part}" for part in EVERYTHING]
+    code = f"import sys; sys.modules['ray'] = None; import {', '.join(modules)}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_part_that_fails_costs_only_its_rows(tmp_path):
     rows, done = measured(tmp_path, "--minutes=60", "--parts=losses,checkpoints")
     assert done.returncode == 1
