@@ -119,6 +119,14 @@ def test_identical_paths_are_computed_once(reward):
     assert usage.prompt_tokens < 512
 
 
+def test_calls_that_ask_for_the_same_prompt_at_once_share_one_request(reward):
+    problem, steps = list(solutions(32))[31]
+    found = reward.run_all("score", [(problem, [path_of(steps)])] * 8)
+    assert len({scores for (scores,), _ in found}) == 1
+    alone = max(usage.prompt_tokens for _, usage in found)
+    assert sum(usage.prompt_tokens for _, usage in found) == alone > 0
+
+
 def test_a_blank_step_scores_as_the_step_before_it(reward):
     problem, steps = next(iter(solutions(1)))
     (plain,), _ = reward.run("score", problem, [path_of(steps[:1])])

@@ -33,6 +33,9 @@ def test_a_list_of_values_is_one_search_for_each():
     assert keys("search.name=beam_search", "search.n=[4,8]", "search.rank=[last,min]") == [
         *(f"beam_search n={n}{rank}" for n in (4, 8) for rank in ("", " rank=min")),
     ]
+    assert keys("search.name=[dvts,beam_search]", "search.n=8", "search.distinct=[false,true]") == [
+        *("dvts n=8", "beam_search n=8", "beam_search n=8 distinct=True"),
+    ]
 
 
 @pytest.mark.parametrize(

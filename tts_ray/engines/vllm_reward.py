@@ -8,7 +8,9 @@ its last token.
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tts_ray.concurrency import together
+import torch
+
+from tts_ray.concurrency import Shared, together
 from tts_ray.engines.reward_formats import paired
 from tts_ray.engines.spec import RewardSpec
 from tts_ray.engines.vllm_compat import Vllm, engine_args, token_classifier
@@ -26,6 +28,7 @@ class VllmReward(RewardModel):
         self.question = lru_cache(QUESTIONS_KEPT)(self.format.question)
         args = engine_args(spec, **token_classifier(overrides))
         self.vllm = Vllm(args, core_process=spec.has_core_process)
+        self.running: Shared[tuple[int, ...], tuple[torch.Tensor, int]] = Shared()
 
     def tokens_in_flight(self) -> int:
         """Tokens of calls that have not ended."""
@@ -71,8 +74,9 @@ class VllmReward(RewardModel):
         self, ids: tuple[int, ...], ends: set[int]
     ) -> tuple[dict[tuple[int, ...], float], Usage]:
         """The scores at `ends` of one prompt, the largest of which is its length."""
-        rows, cached = await self.vllm.rows(ids)
-        usage = Usage.of_request(len(ids), cached)
+        # A prompt that runs is in no cache yet: calls that ask for the same one share it.
+        (rows, cached), is_new = await self.running.run(ids, lambda: self.vllm.rows(ids))
+        usage = Usage.of_request(len(ids), cached) if is_new else Usage()
         first = len(ids) - len(rows)
         found = {ids[:end]: self.format.score(rows[end - 1 - first]) for end in ends if end > first}
         hidden = {end for end in ends if end <= first}

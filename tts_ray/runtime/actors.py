@@ -8,6 +8,9 @@ died ends its own process, so that Ray restarts it whole.
 import asyncio
 import logging
 import os
+import pickle
+import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +21,7 @@ from tts_ray.engines.load import Spec, load
 from tts_ray.engines.spec import Capacity
 from tts_ray.errors import EngineAway, EngineDied, EngineError
 from tts_ray.replicas import PolicyReplica, RewardReplica
+from tts_ray.runtime.exchange import Call, End, Inbox, Outbox
 from tts_ray.runtime.watchdog import Progress
 from tts_ray.text import one_line, traceback_end
 from tts_ray.types import Path, Problem, Sampling, Step, Usage
@@ -39,16 +43,30 @@ class EngineActor:
     def __init__(self, spec: Spec, variables: Mapping[str, str]) -> None:
         os.environ |= variables
         self.engine, self.capacity = load(spec)
+        self.inboxes: dict[str, Inbox] = defaultdict(lambda: Inbox(self.run))
         self.ended = 0
 
     async def describe(self) -> Capacity:
         return self.capacity
 
-    async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+    async def exchange(self, caller: str, calls: bytes) -> bytes:
+        """Begin the pickled calls of a caller; those of its calls that have ended, pickled. Ray's
+        own pickling takes several times as long."""
+        return pickle.dumps(await self.inboxes[caller].exchange(pickle.loads(calls)))
+
+    async def cancel(self, caller: str, keys: Sequence[int]) -> None:
+        self.inboxes[caller].cancel(keys)
+
+    async def run(self, call: Call) -> End:
         try:
-            return await getattr(self.engine, method)(*args, **kwargs)
+            found = await getattr(self.engine, call.method)(*call.args, **call.kwargs)
+            return End(call.key, found)
         except EngineDied:
             os._exit(1)
+        except EngineError as error:
+            return End(call.key, failure=str(error))
+        except (Exception, asyncio.CancelledError) as error:
+            return End(call.key, failure=f"the engine raised {cause(error)}")
         finally:
             self.ended += 1
 
@@ -62,11 +80,13 @@ class RemoteEngine:
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
+        self.name = uuid.uuid4().hex
+        self.outbox = Outbox(self._exchange, self._cancel)
         self.loss = ""
         """How it was last lost while it loaded."""
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return await self._await(self.actor.call.remote(method, *args, **kwargs))
+        return await self.outbox.call(method, *args, **kwargs)
 
     async def capacity(self) -> Capacity:
         """What the loaded engine holds. Waits until it is loaded."""
@@ -111,6 +131,14 @@ class RemoteEngine:
     async def end(self) -> None:
         """Kill the actor, whatever state it is in; Ray starts it again."""
         await asyncio.to_thread(ray.kill, self.actor, no_restart=False)
+
+    async def _exchange(self, calls: Sequence[Call]) -> list[End]:
+        ref = self.actor.exchange.remote(self.name, pickle.dumps(calls))
+        found: list[End] = pickle.loads(await self._await(ref))
+        return found
+
+    def _cancel(self, keys: Sequence[int]) -> None:
+        self.actor.cancel.options(num_returns=0).remote(self.name, keys)
 
     async def _await(self, ref: Any) -> Any:
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from tts_ray.errors import ConfigError
-from tts_ray.search.beam_search import BeamSearch
+from tts_ray.search.beam_search import BeamSearch, Stepwise
 from tts_ray.search.best_of_n import BestOfN
 from tts_ray.search.dvts import Dvts
 from tts_ray.search.search import Search
@@ -20,7 +20,7 @@ from tts_ray.search.tree import Tree
 from tts_ray.types import Path
 
 BEST_OF_N = Strategy(pilot=4, routes=((1, (Route("best_of_n"),)),))
-STEPWISE: dict[str, type[BeamSearch]] = {search.name: search for search in (BeamSearch, Dvts)}
+STEPWISE: dict[str, type[Stepwise]] = {search.name: search for search in (BeamSearch, Dvts)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,3 +19,16 @@ def best(paths: Sequence[Path], count: int, rank: str) -> list[Path]:
         reverse=True,
     )
     return [alive[at] for at in order[:count]]
+
+
+def different(children: Sequence[Path], complete: Sequence[Path]) -> list[Path]:
+    """The first child of each whole text, as the policy wrote it, and of each way to end, but for
+    those that `complete` paths of the beam have."""
+    seen = {(path.text, path.steps[-1].finish) for path in complete}
+    found = []
+    for path in children:
+        key = (path.text, path.steps[-1].finish)
+        if key not in seen:
+            seen.add(key)
+            found.append(path)
+    return found

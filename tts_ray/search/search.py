@@ -30,6 +30,8 @@ class Search(ABC):
 
     name: ClassVar[str]
     uses_reward: ClassVar[bool] = True
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that earlier versions did not have: their searches are those of the defaults."""
     n: int = 1
 
     def __post_init__(self) -> None:
@@ -44,11 +46,18 @@ class Search(ABC):
                 raise ConfigError(f"{said} a finite number")
             if field.type in (str, "str") and not isinstance(value, str):
                 raise ConfigError(f"{said} a word")
+            if field.type in (bool, "bool") and not isinstance(value, bool):
+                raise ConfigError(f"{said} true or false")
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All its parameters."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """All its parameters, but for `later` ones that are the default: with them, a search would
+        not be the one that an earlier version stored."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default or field.name not in self.later
+        }
 
     @property
     def changed(self) -> dict[str, Setting]:

@@ -38,6 +38,15 @@ def test_a_label_says_the_name_and_what_is_not_the_default():
     assert BeamSearch(n=16).id.at(64) == BeamSearch(n=64).id
 
 
+def test_a_search_stored_before_there_was_a_setting_is_the_search_of_its_default():
+    made = BeamSearch(n=16)
+    stored = to_columns(made.id) | {"settings": '{"m": 4, "depth": 40, "rank": "last"}'}
+    assert from_columns(stored) == made.id
+    other = BeamSearch(n=16, distinct=True)
+    assert from_columns(to_columns(other.id)) == other.id != made.id
+    assert other.id.label == "beam_search distinct=True"
+
+
 def test_a_search_says_what_of_its_budget_is_exchangeable():
     assert (BestOfN(n=8).id.unit, Majority(n=8).id.unit) == (1, 1)
     assert Dvts(n=8, m=2).id.unit == 2

@@ -1,13 +1,19 @@
-"""An engine's process: what it begins with, and why it is lost, in one line."""
+"""An engine's process: what it begins with, what it says of its calls, and why it is
+lost, in one line."""
 
+import asyncio
 import os
+import pickle
 
 import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
 
-from tts_ray.engines.load import ScriptedPolicySpec, load
+from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec, load
+from tts_ray.engines.scripted import Faults
 from tts_ray.runtime import actors
 from tts_ray.runtime.actors import EngineActor, cause
+from tts_ray.runtime.exchange import Call
+from tts_ray.types import Path, Problem, Sampling
 
 REMOTE = """\
 \x1b[36mray::EngineActor.__init__()\x1b[39m (pid=7, ip=10.0.0.1, repr=<EngineActor object at 0x7f>)
@@ -63,3 +69,65 @@ def test_an_engine_is_loaded_in_the_environment_that_it_was_given(monkeypatch):
     monkeypatch.setattr(actors, "load", look)
     EngineActor(ScriptedPolicySpec(), {"OMP_NUM_THREADS": "1"})
     assert seen == ["1"]
+
+
+PROBLEM = Problem.of("1+1?", "2")
+
+
+async def ends(actor, calls, caller="job"):
+    """How `calls` ended, by their keys."""
+    found = {}
+    while len(found) < len(calls):
+        sent = pickle.dumps([] if found else calls)
+        found |= {end.key: end for end in pickle.loads(await actor.exchange(caller, sent))}
+    return found
+
+
+def test_each_call_of_an_exchange_has_a_result_or_a_failure_of_its_own():
+    actor = EngineActor(ScriptedRewardSpec(Faults(fail=frozenset({2}))), {})
+    calls = [Call(key, "score", (PROBLEM, [Path()]), {}) for key in range(3)]
+    found = asyncio.run(ends(actor, [*calls, Call(3, "score", (PROBLEM, None), {})]))
+    assert [end.result and end.result[0] for _, end in sorted(found.items())] == [
+        [()],
+        None,
+        [()],
+        None,
+    ]
+    assert found[1].failure == "scripted failure of call 2"
+    assert found[3].failure.startswith("the engine raised TypeError: ")
+
+
+def test_progress_counts_calls_and_not_the_exchanges_they_travelled_in():
+    async def work():
+        actor = EngineActor(ScriptedPolicySpec(faults=Faults(hang=frozenset({3}))), {})
+        call = Call(0, "propose", (PROBLEM, [Path()], [0], Sampling()), {})
+        await actor.exchange("job", pickle.dumps([call._replace(key=key) for key in range(3)]))
+        return await actor.progress()
+
+    assert asyncio.run(work()) == (2, 0)
+
+
+def test_callers_of_one_actor_have_their_own_calls():
+    async def work():
+        actor = EngineActor(ScriptedRewardSpec(), {})
+        calls = {
+            name: [Call(0, "score", (PROBLEM, [Path()] * width), {})]
+            for name, width in (("job", 1), ("other", 2))
+        }
+        found = await asyncio.gather(*(ends(actor, mine, name) for name, mine in calls.items()))
+        return [len(each[0].result[0]) for each in found]
+
+    assert asyncio.run(work()) == [1, 2]
+
+
+def test_a_cancelled_call_ends_in_the_engine_and_the_others_go_on():
+    async def work():
+        actor = EngineActor(ScriptedRewardSpec(Faults(hang=frozenset({1, 2}))), {})
+        calls = [Call(key, "score", (PROBLEM, [Path()]), {}) for key in range(3)]
+        first = await actor.exchange("job", pickle.dumps(calls))
+        await actor.cancel("job", [0, 1])
+        rest = await actor.exchange("job", pickle.dumps([]))
+        await asyncio.sleep(0)
+        return [end.key for end in pickle.loads(first)], pickle.loads(rest), actor.ended
+
+    assert asyncio.run(work()) == ([2], [], 3)

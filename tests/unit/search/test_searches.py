@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -7,10 +8,11 @@ from tts_ray.errors import ConfigError
 from tts_ray.search.beam_search import BeamSearch
 from tts_ray.search.best_of_n import BestOfN, Majority
 from tts_ray.search.dvts import Dvts
+from tts_ray.search.evidence import evidence
 from tts_ray.search.greedy import Greedy
-from tts_ray.search.rank import best
-from tts_ray.search.registry import SEARCHES, make_search
-from tts_ray.types import UNSCORED, Finish, Path, Step
+from tts_ray.search.rank import best, different
+from tts_ray.search.registry import SEARCHES, make_search, parameters
+from tts_ray.types import UNSCORED, Finish, Path, State, Step
 
 BUDGETS = [4, 16, 64, 256, 512]
 
@@ -136,6 +138,98 @@ def test_a_path_cut_by_its_token_limit_takes_no_place_and_is_recorded(search_wit
     assert sum(outcome.widths) == 8
 
 
+def two_words(path, seed, depth):
+    """Every step is one of two texts."""
+    step = scripted_step(path, seed, depth)
+    return replace(step, text=f"{'ab'[seed % 2]}{step.text[-2:]}")
+
+
+def scored_at_last(outcome):
+    """The paths that were candidates: each was scored when it was new."""
+    return [path for paths in outcome.reward.calls for path in paths]
+
+
+@pytest.mark.parametrize("search", [BeamSearch, Dvts])
+def test_equal_children_are_candidates_of_their_own_by_default(search_with, search):
+    outcome = search_with(search(n=16), ScriptedPolicy(depth=3, write=two_words))
+    assert len(scored_at_last(outcome)) == len(outcome.tree.ledger.born) == 48
+
+
+def test_with_distinct_the_first_path_of_each_text_is_a_candidate(search_with):
+    outcome = search_with(BeamSearch(n=16, distinct=True), ScriptedPolicy(write=two_words))
+    born = sorted(outcome.tree.ledger.born.items())
+    first = {}
+    for lineage, path in born:
+        first.setdefault(path.text, lineage)
+    candidates = [path.lineage for path in scored_at_last(outcome)]
+    assert sorted(candidates) == sorted(first.values())
+    assert len(candidates) < len(born)
+
+
+def test_with_distinct_paths_of_one_text_are_one_candidate_also_where_their_steps_differ(
+    search_with,
+):
+    def write(path, seed, depth):
+        if path.steps:
+            return Step("a" * (3 - len(path.text)), (1,), Finish.EOS, -1.0)
+        return Step("a" * (1 + seed % 2), (1,), Finish.STEP, -1.0)
+
+    search = BeamSearch(n=8, m=2, distinct=True)
+    outcome = search_with(search, ScriptedPolicy(write=write))
+    assert sorted(p.text for p in scored_at_last(outcome)) == ["a", "aa", "aaa"]
+
+
+def test_with_distinct_a_child_does_not_say_what_a_complete_path_of_the_beam_said(search_with):
+    def write(path, seed, depth):
+        if path.steps or seed % 2:
+            return Step("b" if path.steps else "ab", (1,), Finish.EOS, -1.0)
+        return Step("a", (1,), Finish.STEP, -1.0)
+
+    outcome = search_with(BeamSearch(n=8, m=2, distinct=True), ScriptedPolicy(write=write))
+    assert [path.text for path in outcome.answers] == ["ab"]
+
+
+def test_paths_of_one_text_that_ended_in_different_ways_are_different():
+    paths = [
+        Path((Step("a", (1,), finish, -1.0),), (), (number,))
+        for number, finish in enumerate([*Finish, *Finish])
+    ]
+    assert different(paths, []) == paths[:3]
+    assert different(paths, paths[:1]) == paths[1:3]
+
+
+def test_equal_children_change_nothing_in_dvts_which_has_no_such_setting(search_with):
+    """A subtree goes on with the first of its best children, as it would without the others."""
+    policy = {"policy": ScriptedPolicy(depth=3, write=two_words)}
+    answers = search_with(Dvts(n=4), **policy).answers
+    distinct = search_with(BeamSearch(n=4, distinct=True), **policy).answers
+    assert leaf_facts(distinct) == leaf_facts(answers)
+    assert "distinct" not in parameters("dvts")
+
+
+def test_dropped_children_are_nodes_without_a_score(search_with):
+    outcome = search_with(BeamSearch(n=16, distinct=True), ScriptedPolicy(write=two_words))
+    kept = {path.lineage for path in outcome.answers}
+    nodes, candidates = evidence(outcome.tree.ledger.born, kept)
+    assert len(nodes) == sum(outcome.widths)
+    unscored = [node for node in nodes if node.score is None]
+    assert len(unscored) == len(nodes) - len(scored_at_last(outcome)) > 0
+    assert {node.state for node in unscored} == {State.PRUNED, State.COMPLETE}
+    assert all(nodes[c.leaf].score is not None for c in candidates if c.kept)
+
+
+def test_where_all_children_differ_nothing_depends_on_distinct(search_with):
+    def write(path, seed, depth):
+        return replace(scripted_step(path, seed, depth), text=f"{seed}\n\n")
+
+    plain, other = (
+        search_with(search, ScriptedPolicy(depth=4, write=write))
+        for search in (BeamSearch(n=16), BeamSearch(n=16, distinct=True))
+    )
+    assert leaf_facts(plain.answers) == leaf_facts(other.answers)
+    assert plain.tree.ledger.born == other.tree.ledger.born
+
+
 def test_an_unscored_path_ranks_below_every_scored_one():
     step = Step("x\n\n", (1,), Finish.STEP, 0.0)
     paths = [Path((step,), (score,), (i,)) for i, score in enumerate([UNSCORED, 0.0, 0.3])]
@@ -159,6 +253,8 @@ def test_equal_scores_are_ranked_in_the_order_given():
         ("beam_search", {"n": 10, "m": 4}, "n=10 is not a multiple of m=4; try n=12"),
         ("dvts", {"n": 6, "m": 4}, "n=6 is not a multiple of m=4; try n=8"),
         ("beam_search", {"rank": "best"}, "rank='best'"),
+        ("beam_search", {"distinct": "siblings"}, "distinct='siblings' must be true or false"),
+        ("dvts", {"distinct": True}, "no parameter 'distinct'"),
         ("best_of_n", {"n": 0}, "n=0"),
         ("best_of_n", {"n": "many"}, "n='many'"),
         ("best_of_n", {"m": 4}, "no parameter 'm'"),
