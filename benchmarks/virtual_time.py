@@ -1,7 +1,8 @@
 """An event loop whose clock leaps: when nothing is ready, it is the time of what comes next.
 
 What happens at a time is either one of asyncio's timers or an event of the simulated world. Events
-run inside the selector, so their CPU time is known apart from that of the code under test.
+run inside the selector, so their share of the real time is known apart from that of the code under
+test.
 """
 
 import asyncio
@@ -16,12 +17,13 @@ from typing import Any
 
 
 class World(selectors.SelectSelector):
-    """The simulated world: its time in seconds, what will happen in it, and the CPU it costs."""
+    """The simulated world: its time in seconds, what will happen in it, and the real time that
+    simulating it takes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.cpu_s = 0.0
+        self.real_s = 0.0
         self._events: list[tuple[float, int, Callable[[], bool]]] = []
         self._order = count()
 
@@ -31,10 +33,10 @@ class World(selectors.SelectSelector):
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Count CPU time as the world's."""
-        began = time.process_time()
+        """Count real time as the world's."""
+        began = time.perf_counter()
         yield
-        self.cpu_s += time.process_time() - began
+        self.real_s += time.perf_counter() - began
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Leap to the next event that ends a call, by `timeout` at most.

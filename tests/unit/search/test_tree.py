@@ -42,6 +42,27 @@ def test_a_wide_expansion_is_several_calls_of_at_most_a_slice():
     assert [child.lineage[0] for child in children] == list(range(SLICE * 2 + 1))
 
 
+def test_what_grew_on_a_replica_goes_on_there_whatever_the_order_of_the_beam():
+    class Recording(ScriptedPolicy):
+        async def propose(self, problem, paths, *args, **kwargs):
+            await asyncio.sleep(0)
+            return await super().propose(problem, paths, *args, **kwargs)
+
+    async def go():
+        engines = [Recording(depth=9), Recording(depth=9)]
+        tree = Tree(PROBLEM, PolicyPool(engines), RewardPool([ScriptedReward()]), Sampling(), 0)
+        first = await tree.expand([tree.root], width=2 * SLICE)
+        mixed = [path for pair in zip(first[SLICE:], first[:SLICE], strict=True) for path in pair]
+        second = await tree.expand(mixed, width=1)
+        assert [path.lineage[:1] for path in second] == [path.lineage for path in mixed]
+        return [
+            {path.lineage[0] // SLICE for paths, _ in engine.calls[1:] for path in paths}
+            for engine in engines
+        ]
+
+    assert asyncio.run(go()) == [{0}, {1}]
+
+
 def test_a_call_that_fails_is_repeated_and_counted_and_gives_the_same_children():
     tree, children = grow(policy=ScriptedPolicy(faults=Faults(fail=frozenset({1}))))
     assert tree.ledger.repeats == 1
