@@ -1,5 +1,5 @@
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -7,7 +7,7 @@ from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
 from tts_ray.errors import EngineError
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.search.tree import SLICE, Tree, child_seed
-from tts_ray.types import Path, Problem, Sampling
+from tts_ray.types import Path, Problem, Sampling, Usage
 
 PROBLEM = Problem.of("1+1?", "2")
 
@@ -33,6 +33,14 @@ def test_usage_counts_every_token_that_an_engine_handled():
     generated = sum(len(child.token_ids) for child in children)
     assert tree.ledger.policy_usage.generated_tokens == generated
     assert tree.ledger.reward_usage.prompt_tokens == generated
+
+
+def test_usages_are_added_field_by_field():
+    names = [each.name for each in fields(Usage)]
+    one, ten = (Usage(*(by * at for at, _ in enumerate(names, start=1))) for by in (1, 10))
+    assert [getattr(one + ten, name) for name in names] == [
+        11 * at for at, _ in enumerate(names, start=1)
+    ]
 
 
 def test_a_wide_expansion_is_several_calls_of_at_most_a_slice():
