@@ -1,16 +1,23 @@
-"""How many trees may be in flight: as many as the engines can hold, not a batch size.
+"""How many trees may be in flight: as many as keep the engines full, not a batch size.
 
-A tree of budget n is taken to hold n sequences of the mean length seen so far. Trees alternate
-between policy and reward model, so `OVERLAP` times the policy's room keeps both busy.
+A call takes as long as its longest child, and its other sequences end before that. So a tree of
+budget n runs far fewer than n sequences at a time: n times the share of their call that sequences
+run, which the calls that have ended tell. And it needs far less of the KV cache than all its
+candidates: what its live paths have in common counts once. Trees alternate between policy and
+reward model, and their paths end one by one, so `OVERLAP` times the policy's room keeps both busy.
 """
 
 import asyncio
+from collections.abc import Sequence
 
-from tts_ray.types import Record
+from tts_ray.protocols import LeasedPolicy, Pool
+from tts_ray.types import Path, Problem, Record, Sampling, Step, Usage
 
-OVERLAP = 2
+OVERLAP = 3
 FIRST_GUESS = 512
-"""Tokens a candidate is taken to hold before any tree has ended."""
+"""Tokens that a tree is taken to hold for each unit of its budget before any tree has ended."""
+FORGET = 1 / 1024
+"""What each call takes from the weight of those before it."""
 
 
 class Admission:
@@ -22,44 +29,115 @@ class Admission:
     """
 
     def __init__(self, sequences: int, kv_tokens: int) -> None:
-        self.sequences = sequences * OVERLAP
-        self.kv_tokens = kv_tokens * OVERLAP
+        self.sequences = sequences
+        self.kv_tokens = kv_tokens
         self.inside = 0
-        self._tokens = 0
-        self._candidates = 0
-        self._left = asyncio.Event()
+        self._generated = 0.0
+        self._kept_waiting = 0.0
+        self._held = 0.0
+        self._budget = 0
+        self._changed = asyncio.Event()
 
     @property
-    def mean_tokens(self) -> float:
-        """Mean length of a candidate in tokens, as far as known."""
-        return self._tokens / self._candidates if self._candidates else FIRST_GUESS
+    def running_share(self) -> float:
+        """Share of a call's time that its sequences run, on average; 1 before any has ended."""
+        return self._generated / self._kept_waiting if self._kept_waiting else 1.0
+
+    @property
+    def held_tokens(self) -> float:
+        """Tokens that a tree holds for each unit of its budget, as far as known."""
+        return self._held / self._budget if self._held else FIRST_GUESS
 
     @property
     def room(self) -> int:
-        """Sequences that fit now, at the mean length."""
-        return max(1, min(self.sequences, int(self.kv_tokens / self.mean_tokens)))
+        """Budget of all trees that fit."""
+        sequences = OVERLAP * self.sequences / self.running_share
+        return max(1, int(min(sequences, OVERLAP * self.kv_tokens / self.held_tokens)))
 
     def grow(self, sequences: int, kv_tokens: int) -> None:
         """Count in what a further replica holds."""
-        self.sequences += sequences * OVERLAP
-        self.kv_tokens += kv_tokens * OVERLAP
-        self._left.set()
+        self.sequences += sequences
+        self.kv_tokens += kv_tokens
+        self._changed.set()
 
     async def enter(self, n: int) -> None:
         """Wait until a tree of budget `n` fits; one that never fits runs alone."""
         while self.inside and self.inside + n > self.room:
-            self._left.clear()
-            await self._left.wait()
+            self._changed.clear()
+            await self._changed.wait()
         self.inside += n
 
     def leave(self, n: int) -> None:
         """Give the room of a tree of budget `n` back."""
         self.inside -= n
-        self._left.set()
+        self._changed.set()
 
     def learn(self, record: Record) -> None:
-        """Take the lengths of a finished tree into the mean."""
-        for candidate in record.candidates:
-            steps = record.path(candidate.leaf).steps
-            self._tokens += sum(len(step.token_ids) for step in steps)
-            self._candidates += 1
+        """Take what a finished tree held into the mean; one that failed tells nothing."""
+        if record.error is None:
+            self._held += held_tokens(record)
+            self._budget += record.search.n
+
+    def learn_call(self, lengths: Sequence[int]) -> None:
+        """Take a call that ended into the mean: the tokens of each of its sequences."""
+        self._generated += sum(lengths) - FORGET * self._generated
+        self._kept_waiting += len(lengths) * max(lengths) - FORGET * self._kept_waiting
+        self._changed.set()
+
+    def watch(self, policies: Pool[LeasedPolicy]) -> Pool[LeasedPolicy]:
+        """The same policies; their calls tell how long sequences run."""
+        return Watched(policies, self)
+
+
+class Watched(Pool[LeasedPolicy]):
+    """Policies whose calls an admission learns from."""
+
+    def __init__(self, policies: Pool[LeasedPolicy], admission: Admission) -> None:
+        self._policies = policies
+        self._admission = admission
+
+    def lease(self) -> LeasedPolicy:
+        return WatchedLease(self._policies.lease(), self._admission)
+
+
+class WatchedLease(LeasedPolicy):
+    """A lease whose calls an admission learns from."""
+
+    def __init__(self, lease: LeasedPolicy, admission: Admission) -> None:
+        self._lease = lease
+        self._admission = admission
+
+    @property
+    def repeats(self) -> int:  # type: ignore[override]
+        return self._lease.repeats
+
+    async def propose(
+        self,
+        problem: Problem,
+        paths: Sequence[Path],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        whole: bool = False,
+    ) -> tuple[list[tuple[Step, ...]], Usage]:
+        proposals, usage = await self._lease.propose(problem, paths, seeds, sampling, whole=whole)
+        self._admission.learn_call(
+            [sum(len(step.token_ids) for step in steps) for steps in proposals]
+        )
+        return proposals, usage
+
+
+def held_tokens(record: Record) -> float:
+    """Tokens of a tree's live paths, averaged over its depths, each counted once: a step lives from
+    its own depth to that of its last descendant."""
+    depths: list[int] = []
+    for node in record.nodes:
+        depths.append(1 if node.parent is None else depths[node.parent] + 1)
+    last = list(depths)
+    lived = 0
+    for at in range(len(record.nodes) - 1, -1, -1):
+        node = record.nodes[at]
+        if node.parent is not None:
+            last[node.parent] = max(last[node.parent], last[at])
+        lived += len(node.step.token_ids) * (last[at] - depths[at] + 1)
+    return lived / max(depths, default=1)

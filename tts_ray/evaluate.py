@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tts_ray.admission import Admission
 from tts_ray.errors import EngineError
@@ -57,9 +57,11 @@ async def evaluate(
     everything: what is in flight is cancelled and the exception is raised.
     """
 
+    watched = replace(engines, policies=admission.watch(engines.policies))
+
     async def run(trial: Trial) -> None:
         try:
-            record = await solve(trial, engines)
+            record = await solve(trial, watched)
         finally:
             admission.leave(trial.search.n)
         admission.learn(record)

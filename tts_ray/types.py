@@ -6,7 +6,7 @@ Token ids are the truth of a path; its text is what people and process reward mo
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 
@@ -138,7 +138,7 @@ class Path:
     def is_scratch(self) -> bool:
         """Whether some of it was sampled only to look ahead: it is never an answer. Such children
         are numbered -1, -2, ..., so that those beside them are what they would be without."""
-        return any(child < 0 for child in self.lineage)
+        return bool(self.lineage) and min(self.lineage) < 0
 
     def extend(self, steps: tuple[Step, ...], child: int) -> "Path":
         """The path one expansion further on, as child number `child`; new steps are unscored."""
@@ -146,7 +146,7 @@ class Path:
 
     def scored(self, scores: tuple[float, ...]) -> "Path":
         """The same path with the scores of its newest steps appended."""
-        return replace(self, scores=self.scores + scores)
+        return Path(self.steps, self.scores + scores, self.lineage)
 
 
 def pairs_up_to(length: int) -> int:
@@ -191,7 +191,13 @@ class Usage:
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
-            *(getattr(self, each.name) + getattr(other, each.name) for each in fields(self))
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.generated_tokens + other.generated_tokens,
+            self.calls + other.calls,
+            self.computed_tokens + other.computed_tokens,
+            self.computed_pairs + other.computed_pairs,
+            self.generated_pairs + other.generated_pairs,
         )
 
     @property

@@ -68,17 +68,32 @@ def test_a_sink_that_fails_stops_the_run_with_its_own_error():
         records_of([ScriptedPolicy()], [ScriptedReward()], full)
 
 
-def test_admission_never_lets_in_more_sequences_than_fit_unless_one_tree_alone():
+def test_no_more_sequences_are_let_in_than_fit_while_all_run_as_long():
     admission = Admission(sequences=8, kv_tokens=1 << 20)
     seen = []
 
     class Watching(ScriptedPolicy):
-        async def propose(self, *args, **kwargs):
+        async def propose(self, problem, paths, *args, **kwargs):
             seen.append(admission.inside)
-            return await super().propose(*args, **kwargs)
+            return [(Step("So.", (1, 2), Finish.EOS, 0.0),) for _ in paths], Usage(
+                calls=1, generated_tokens=2 * len(paths)
+            )
 
     records_of([Watching()], [ScriptedReward()], admission=admission)
     assert 8 < max(seen) <= 8 * OVERLAP
+
+
+def test_the_calls_of_a_run_tell_admission_how_long_sequences_run():
+    admission = Admission(sequences=8, kv_tokens=1 << 20)
+
+    class Uneven(ScriptedPolicy):
+        async def propose(self, problem, paths, *args, **kwargs):
+            lengths = [8] + [1] * (len(paths) - 1)
+            steps = [(Step("So.", (1,) * length, Finish.EOS, 0.0),) for length in lengths]
+            return steps, Usage(calls=1, generated_tokens=sum(lengths))
+
+    records_of([Uneven()], [ScriptedReward()], admission=admission)
+    assert admission.running_share == pytest.approx(15 / 64)
 
 
 def test_a_tree_larger_than_the_engines_still_runs():

@@ -69,6 +69,27 @@ def test_a_lease_leaves_a_replica_that_is_overloaded():
     assert asyncio.run(go()) == [1, 1]
 
 
+def test_calls_go_to_the_least_loaded_replica_after_deaths_returns_and_arrivals():
+    async def go():
+        back = asyncio.Event()
+        engines = [Mortal(back), ScriptedPolicy(), ScriptedPolicy()]
+        pool = PolicyPool(engines)
+        await ask(pool.lease(), paths=3)
+        assert [slot.given for slot in pool.slots] == [3, 3, 0]
+        await ask(pool.lease(), paths=2)
+        await ask(pool.lease(), paths=2)
+        assert [slot.given for slot in pool.slots] == [3, 3, 4]
+        back.set()
+        while not pool.slots[0].alive:
+            await asyncio.sleep(0)
+        await pool.join(ScriptedPolicy())
+        for _ in range(4):
+            await ask(pool.lease())
+        return [slot.given for slot in pool.slots]
+
+    assert asyncio.run(go()) == [4, 3, 4, 3]
+
+
 def test_a_failed_call_is_tried_on_another_replica_first():
     async def go():
         engines = [ScriptedPolicy(faults=Faults(poison="1+1")), ScriptedPolicy()]

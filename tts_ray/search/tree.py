@@ -16,12 +16,12 @@ from tts_ray.protocols import LeasedPolicy, LeasedReward, Pool
 from tts_ray.search.evidence import Lineage, paths_of
 from tts_ray.types import NO_USAGE, Path, Problem, Record, Sampling, Usage
 
-T = TypeVar("T")
 Birth = tuple[Path, int]
 """A path and the number of the child that it is to get."""
 SLICE = 64
 """Children per engine call. A wider expansion becomes several calls, each under its own lease, so
 that a single best-of-512 spreads over idle replicas."""
+T = TypeVar("T", Birth, Path)
 
 
 ROOT = Path()
@@ -39,6 +39,11 @@ def child_seed(run_seed: int, problem_id: str, lineage: Iterable[int]) -> int:
     """A seed in [0, 2**63) for the child that `lineage` names."""
     name = f"{run_seed}/{problem_id}/{'.'.join(map(str, lineage))}"
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) >> 1
+
+
+def lineage_of(item: Birth | Path) -> Lineage:
+    """Of a path, or of the parent in a birth."""
+    return item.lineage if isinstance(item, Path) else item[0].lineage
 
 
 @dataclass(slots=True)
@@ -91,6 +96,7 @@ class Tree:
         self._policies = policies
         self._rewards = rewards
         self._slices: list[Leases] = []
+        self._homes: dict[Lineage, int] = {}
 
     def branch(self) -> "Tree":
         """The same tree under leases of its own, for a part that is searched independently."""
@@ -187,12 +193,30 @@ class Tree:
     async def _in_slices(
         self, items: Sequence[T], work: Callable[[Sequence[T], Leases], Awaitable[list[Path]]]
     ) -> list[Path]:
-        """Do `work` on slices of the items, each under leases of its own; the results in order."""
-        slices = [items[at : at + SLICE] for at in range(0, len(items), SLICE)]
-        while len(self._slices) < len(slices):
-            self._slices.append(self._lease())
-        found = await together(map(work, slices, self._slices))
-        return [path for part in found for path in part]
+        """Do `work` on slices of the items, each under leases of its own; the results in order.
+        What grew under a lease goes on under it as far as the slices allow: its prefix is cached
+        there."""
+        if len(items) <= SLICE and len(self._slices) <= 1:
+            self._slices = self._slices or [self._lease()]
+            return await work(items, self._slices[0]) if items else []
+        homes = [self._homes.get(lineage_of(item), 0) for item in items]
+        order = sorted(range(len(items)), key=homes.__getitem__)
+        slices = [order[at : at + SLICE] for at in range(0, len(order), SLICE)]
+        free = list(range(max(len(slices), len(self._slices))))
+        self._slices += [self._lease() for _ in free[len(self._slices) :]]
+        found: dict[int, Path] = {}
+
+        async def do(part: Sequence[int], lease: int) -> None:
+            paths = await work([items[at] for at in part], self._slices[lease])
+            found.update(zip(part, paths, strict=True))
+            self._homes.update((path.lineage, lease) for path in paths)
+
+        def take(part: Sequence[int]) -> int:
+            home = homes[part[len(part) // 2]]
+            return free.pop(free.index(home) if home in free else 0)
+
+        await together(do(part, take(part)) for part in slices)
+        return [found[at] for at in range(len(items))]
 
     def _lease(self) -> Leases:
         reward = None if self._rewards is None else self._rewards.lease()

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_ray.admission import Admission
 from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
 from tts_ray.evaluate import Engines, Trial, solve
 from tts_ray.replicas import PolicyPool, RewardPool
@@ -172,11 +171,3 @@ def test_a_replay_that_fails_says_so_and_keeps_what_was_sampled():
     assert failed.policy_usage == stored.policy_usage
     assert [node.step for node in failed.nodes] == [node.step for node in stored.nodes]
     assert all(node.score is None for node in failed.nodes)
-
-
-def test_admission_takes_the_lengths_of_candidates():
-    admission = Admission(64, 10**6)
-    record = solved(BeamSearch(n=8, m=4))
-    admission.learn(record)
-    lengths = [len(record.path(each.leaf).token_ids) for each in record.candidates]
-    assert admission.mean_tokens == sum(lengths) / len(lengths)

@@ -1,5 +1,5 @@
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -7,7 +7,7 @@ from tts_ray.engines.scripted import Faults, ScriptedPolicy, ScriptedReward
 from tts_ray.errors import EngineError
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.search.tree import SLICE, Tree, child_seed
-from tts_ray.types import Path, Problem, Sampling
+from tts_ray.types import Path, Problem, Sampling, Usage
 
 PROBLEM = Problem.of("1+1?", "2")
 
@@ -35,11 +35,40 @@ def test_usage_counts_every_token_that_an_engine_handled():
     assert tree.ledger.reward_usage.prompt_tokens == generated
 
 
+def test_usages_are_added_field_by_field():
+    names = [each.name for each in fields(Usage)]
+    one, ten = (Usage(*(by * at for at, _ in enumerate(names, start=1))) for by in (1, 10))
+    assert [getattr(one + ten, name) for name in names] == [
+        11 * at for at, _ in enumerate(names, start=1)
+    ]
+
+
 def test_a_wide_expansion_is_several_calls_of_at_most_a_slice():
     policy = ScriptedPolicy()
     _, children = grow(width=SLICE * 2 + 1, policy=policy)
     assert sorted(len(paths) for paths, _ in policy.calls) == [1, SLICE, SLICE]
     assert [child.lineage[0] for child in children] == list(range(SLICE * 2 + 1))
+
+
+def test_what_grew_on_a_replica_goes_on_there_whatever_the_order_of_the_beam():
+    class Recording(ScriptedPolicy):
+        async def propose(self, problem, paths, *args, **kwargs):
+            await asyncio.sleep(0)
+            return await super().propose(problem, paths, *args, **kwargs)
+
+    async def go():
+        engines = [Recording(depth=9), Recording(depth=9)]
+        tree = Tree(PROBLEM, PolicyPool(engines), RewardPool([ScriptedReward()]), Sampling(), 0)
+        first = await tree.expand([tree.root], width=2 * SLICE)
+        mixed = [path for pair in zip(first[SLICE:], first[:SLICE], strict=True) for path in pair]
+        second = await tree.expand(mixed, width=1)
+        assert [path.lineage[:1] for path in second] == [path.lineage for path in mixed]
+        return [
+            {path.lineage[0] // SLICE for paths, _ in engine.calls[1:] for path in paths}
+            for engine in engines
+        ]
+
+    assert asyncio.run(go()) == [{0}, {1}]
 
 
 def test_a_call_that_fails_is_repeated_and_counted_and_gives_the_same_children():
