@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from tts_ray.protocols import LeasedPolicy, Pool
 from tts_ray.types import Path, Problem, Record, Sampling, Step, Usage
 
-OVERLAP = 3
+OVERLAP = 2
 FIRST_GUESS = 512
 """Tokens that a tree is taken to hold for each unit of its budget before any tree has ended."""
 FORGET = 1 / 1024
