@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from tts_ray.admission import Admission
 from tts_ray.errors import EngineError
@@ -37,17 +38,28 @@ class Trial:
     seed: int
 
 
+class Solver(Protocol):
+    """Runs trials, in this process or in others."""
+
+    async def solve(self, trial: Trial) -> Record:
+        """Run one search on one problem; what fails of it is the record's `error`."""
+        ...
+
+
 @dataclass(frozen=True)
-class Engines:
+class Engines(Solver):
     """Where searches get their engines. `rewards` may be None if no search needs them."""
 
     policies: Pool[LeasedPolicy]
     rewards: Pool[LeasedReward] | None
 
+    async def solve(self, trial: Trial) -> Record:
+        return await solve(trial, self)
+
 
 async def evaluate(
     work: Iterable[Trial],
-    engines: Engines,
+    solver: Solver,
     admission: Admission,
     sink: Callable[[Trial, Record], Awaitable[None]],
 ) -> None:
@@ -59,7 +71,7 @@ async def evaluate(
 
     async def run(trial: Trial) -> None:
         try:
-            record = await solve(trial, engines)
+            record = await solver.solve(trial)
         finally:
             admission.leave(trial.search.n)
         admission.learn(record)

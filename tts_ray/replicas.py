@@ -155,11 +155,14 @@ class Replicas(Generic[E]):
         else:
             why = f"none came back within {self.revival_s:g} s"
         raise EnginesLost(
-            f"{len(self.alive)} of {len(self.slots)} replicas are alive, fewer than "
-            f"{self.least}, and {why}; see the engine's log, then run the same command to resume"
+            f"{self._shortage()}, and {why}; see the engine's log, then run the same command to "
+            f"resume"
         )
 
-    def _bury(self, slot: Slot[E], failure: EngineDied) -> None:
+    def _shortage(self) -> str:
+        return f"{len(self.alive)} of {len(self.slots)} replicas are alive, fewer than {self.least}"
+
+    def _bury(self, slot: Slot[E], failure: Exception) -> None:
         if not slot.alive:
             return
         slot.alive = False
