@@ -16,8 +16,9 @@ from tests.ray.evaluation import PROBLEMS, SEARCHES, TINY, run, trees, until
 from tests.ray.test_job import job, rows, started, wait_for_results
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec
 from tts_ray.engines.scripted import Faults
-from tts_ray.errors import EnginesLost
+from tts_ray.errors import EngineDied, EnginesLost
 from tts_ray.evaluate import Trial, evaluate
+from tts_ray.runtime.searcher import RemoteSearcher
 from tts_ray.runtime.session import Fleet, Session
 from tts_ray.types import Sampling
 
@@ -89,22 +90,25 @@ def test_a_stopped_searcher_is_taken_for_dead_killed_and_started_again(calm):
     assert trees(run(*fleets(SLOW, 2), stop_one, searchers=2, stall_s=4)) == calm
 
 
-def test_a_searcher_that_always_dies_is_the_error_of_its_trials_and_not_of_the_job():
-    async def die(session):
-        while True:
-            for slot in session.engines.slots:
-                if slot.alive and slot.load:
-                    ray.kill(slot.engine.actor, no_restart=False)
-            await asyncio.sleep(0.1)
+def test_a_trial_with_which_every_searcher_dies_is_a_record_with_that_error(monkeypatch, calm):
+    solve = RemoteSearcher.solve
 
-    async def act(session):
-        task = asyncio.create_task(die(session))
-        await until(lambda: not any(slot.load for slot in session.engines.slots), "all gave up")
-        task.cancel()
+    async def die_of_one(searcher, trial):
+        if trial.problem == PROBLEMS[3]:
+            raise EngineDied("out of memory")
+        return await solve(searcher, trial)
 
-    records = run(*fleets(SLOW, 1), act, searchers=1, attempts=2)
-    assert len(records) == 16
-    assert all("the searcher's actor is" in record.error for record in records.values())
+    monkeypatch.setattr(RemoteSearcher, "solve", die_of_one)
+    records = run(*fleets(ScriptedPolicySpec(), 2), searchers=2, attempts=2)
+    failed = {key: record for key, record in records.items() if record.error}
+    assert {(problem, record.error) for (problem, _), record in failed.items()} == {
+        (PROBLEMS[3].id, "EngineDied: out of memory")
+    }
+    assert {record.repeats for record in failed.values()} == {1}
+    assert len(failed) == 2
+    assert {key: tree for key, tree in trees(records).items() if key not in failed} == {
+        key: tree for key, tree in calm.items() if key not in failed
+    }
 
 
 def test_a_pod_that_loses_its_policy_hands_its_trials_on(calm):

@@ -86,7 +86,7 @@ class SearcherActor:
         found: Record | Exception
         try:
             if self.pod is None:
-                raise EnginesLost("it was started again and has no replicas yet")
+                raise EngineAway("the searcher was started again, and has no replicas yet")
             found = await self.pod.solve(trial)
         except Exception as error:
             found = error
