@@ -112,13 +112,15 @@ class RemoteSearcher(RemoteActor):
     Args:
         actor: its handle.
         name: what its lines in the log begin with.
+        stall_s: how long it may be silent while it is started again, in seconds.
     """
 
     what = "searcher"
 
-    def __init__(self, actor: Any, name: str) -> None:
+    def __init__(self, actor: Any, name: str, stall_s: float) -> None:
         super().__init__(actor)
         self.name = name
+        self.stall_s = stall_s
         self.replicas: dict[str, list[Any]] = {}
         """The actors of its pod by role. What the actor has of them is its last report."""
         self.report = Report({}, {}, {}, [])
@@ -140,7 +142,7 @@ class RemoteSearcher(RemoteActor):
             )
             .remote(limits)
         )
-        return cls(actor, name)
+        return cls(actor, name, limits.stall_s)
 
     async def hold(self, replicas: Mapping[str, Sequence[Any]]) -> None:
         """Have it work with these actors of each role, once it is started.
@@ -193,10 +195,13 @@ class RemoteSearcher(RemoteActor):
         """Wait until it runs, with a living replica of each role."""
         while True:
             try:
-                await self.ask()
+                async with asyncio.timeout(self.stall_s):
+                    await self.ask()
                 if self.serves:
                     self.is_lost = False
                     return
+            except TimeoutError:
+                await self.end()
             except EngineDied:
                 pass
             await asyncio.sleep(PING_S)
