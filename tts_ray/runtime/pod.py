@@ -52,8 +52,10 @@ class Pod(Solver):
         self.pools: dict[str, PolicyPool | RewardPool] = {"policy": self.policies}
         if self.rewards:
             self.pools["prm"] = self.rewards
-        slots = lambda: [slot for pool in self.pools.values() for slot in pool.slots]  # noqa: E731
-        self._watch = asyncio.create_task(Watchdog(slots, limits.stall_s).watch())
+        watchdog = Watchdog(
+            lambda: [s for p in self.pools.values() for s in p.slots], limits.stall_s
+        )
+        self._watch = asyncio.create_task(watchdog.watch())
 
     async def solve(self, trial: Trial) -> Record:
         return await solve(trial, Engines(self.policies, self.rewards))
