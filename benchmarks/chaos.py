@@ -1,12 +1,13 @@
 """A soak: a run on a cluster whose parts fail all the time, and what is there at its end.
 
-    python benchmarks/chaos.py [--problems 240] [--seconds 180] [--seed 0]
+    python benchmarks/chaos.py [--problems 240] [--seconds 180] [--seed 0] [--searchers 2]
 
 Real nodes, actors and driver on this machine; scripted engines, so that minutes hold hundreds of
-searches. About every second one fault, drawn by the seed: an engine's process is killed or
-stopped, a node is lost (another comes a little later), the driver is killed or asked to stop (and
-started again, as a batch system would). Afterwards the run ends in peace and is compared, search
-by search, with the same run on a calm cluster.
+searches. About every second one fault, drawn by the seed: the process of an engine, or of a
+searcher if there are any, is killed or stopped, a node is lost (another comes a little later), the
+driver is killed or asked to stop (and started again, as a batch system would). Afterwards the run
+ends in peace and is compared, search by search, with the same run on a calm cluster, whose searches
+are the driver's.
 """
 
 import argparse
@@ -45,14 +46,20 @@ FAULTS = {
     "ask the driver to stop": 4,
 }
 """Weights."""
+SEARCHERS = {"kill a searcher": 20, "stop a searcher": 5}
+"""Further ones, where there are searchers."""
+PROCESSES = {"engine": "ray::EngineActo", "searcher": "ray::SearcherAc"}
+"""How the names of actors' processes begin."""
 
 
-def command(run: Path, problems: int, address: str) -> list[str]:
+def command(run: Path, problems: int, address: str, searchers: int) -> list[str]:
     """The job. A call is tried many times, for here no fault is the call's own."""
+    least = max(searchers, 1)
     return [
         *(sys.executable, "jobs/evaluate.py", "configs/pocket.yaml", f"run={run}"),
         *("policy=scripted", "prm=scripted", "policy.extra={seconds: 1}", "prm.extra={seconds: 1}"),
-        *("policy.replicas=3", "policy.min_replicas=1", "prm.replicas=2", "prm.min_replicas=1"),
+        *("policy.replicas=3", f"policy.min_replicas={least}"),
+        *("prm.replicas=2", f"prm.min_replicas={least}", f"cluster.searchers={searchers}"),
         *("dataset.split=test_large", f"dataset.limit={problems}", "wandb.mode=disabled"),
         *("search.name=[best_of_n,dvts]", "search.n=256", "search.m=16"),
         *(f"cluster.address={address}", "cluster.attempts=100", "cluster.stall_s=6"),
@@ -67,6 +74,7 @@ class Soak:
     cluster: Cluster
     words: list[str]
     dice: random.Random
+    faults: dict[str, int]
     driver: subprocess.Popen[bytes] | None = None
     done: Counter[str] = field(default_factory=Counter)
     exits: Counter[int] = field(default_factory=Counter)
@@ -92,11 +100,11 @@ class Soak:
 
     def strike(self) -> None:
         """One fault."""
-        (fault,) = self.dice.choices([*FAULTS], weights=[*FAULTS.values()])
-        engines = engine_processes()
-        if "engine" in fault and engines:
+        (fault,) = self.dice.choices([*self.faults], weights=[*self.faults.values()])
+        actors = actor_processes(*(name for what, name in PROCESSES.items() if what in fault))
+        if actors:
             strike = signal.SIGKILL if fault.startswith("kill") else signal.SIGSTOP
-            send(self.dice.choice(engines).pid, strike)
+            send(self.dice.choice(actors).pid, strike)
         elif fault == "lose a node" and len(self.nodes()) == WORKERS:
             self.cluster.remove_node(self.dice.choice(self.nodes()), allow_graceful=False)
         elif "driver" in fault and self.driver is not None:
@@ -112,12 +120,12 @@ class Soak:
             self.cluster.add_node(num_cpus=2)
 
 
-def engine_processes() -> list[psutil.Process]:
-    """The processes of all engines of the cluster."""
+def actor_processes(*names: str) -> list[psutil.Process]:
+    """The processes of the cluster whose names begin so."""
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if process.name().startswith("ray::EngineActo"):
+            if process.name().startswith(names):
                 found.append(process)
         except psutil.NoSuchProcess:
             continue
@@ -143,6 +151,7 @@ def main() -> int:
     parser.add_argument("--problems", type=int, default=240)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--searchers", type=int, choices=(0, 1, 2), default=0)
     arguments = parser.parse_args()
     cluster = Cluster()
     cluster.add_node(num_cpus=0, _system_config=NO_RAY_METRICS)
@@ -150,12 +159,13 @@ def main() -> int:
         cluster.add_node(num_cpus=2)
     with tempfile.TemporaryDirectory() as folder:
         calm, storm = Path(folder) / "calm", Path(folder) / "storm"
-        quiet = command(calm, arguments.problems, cluster.address)
+        quiet = command(calm, arguments.problems, cluster.address, 0)
         subprocess.run(quiet, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
         soak = Soak(
             cluster,
-            command(storm, arguments.problems, cluster.address),
+            command(storm, arguments.problems, cluster.address, arguments.searchers),
             random.Random(arguments.seed),
+            FAULTS | (SEARCHERS if arguments.searchers else {}),
         )
         began = time.monotonic()
         next_fault = began + 5.0
@@ -172,7 +182,7 @@ def main() -> int:
         repeats = sum(row["repeats"] for row in read(folder_at(storm), ["repeats"]).to_pylist())
         same = work_of(calm) == work_of(storm)
         count = len(work_of(storm))
-    left = len(engine_processes())
+    left = len(actor_processes(*PROCESSES.values()))
     cluster.shutdown()
     children = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=20)[1]
     longest = max(soak.lives, key=len)
@@ -181,7 +191,7 @@ def main() -> int:
     print(f"{sum(soak.done.values())} faults in {wall:.0f} s: {dict(soak.done)}")
     print(f"drivers: {len(soak.lives)}, exit codes {dict(soak.exits)}; calls repeated: {repeats}")
     print(f"{count} of {2 * arguments.problems} searches, each once; same as calm: {same}")
-    print(f"engines left: {left}; processes left: {len(children)}")
+    print(f"actors left: {left}; processes left: {len(children)}")
     print(
         f"MiB of the longest-lived driver, by fifths: {means}; peak {max(map(max, soak.lives)):.0f}"
     )

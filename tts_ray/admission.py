@@ -8,7 +8,7 @@ reward model, and their paths end one by one, so `OVERLAP` times the policy's ro
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tts_ray.protocols import LeasedPolicy, Pool
 from tts_ray.types import Path, Problem, Record, Sampling, Step, Usage
@@ -18,6 +18,14 @@ FIRST_GUESS = 512
 """Tokens that a tree is taken to hold for each unit of its budget before any tree has ended."""
 FORGET = 1 / 1024
 """What each call takes from the weight of those before it."""
+
+Tell = Callable[[float, float], None]
+"""Told of policy calls that ended: the tokens of their sequences, and how many those would be if
+every sequence were as long as the longest of its call, which it is kept waiting for."""
+
+
+def tell_nobody(generated: float, kept_waiting: float) -> None:
+    """For who does not ask."""
 
 
 class Admission:
@@ -78,34 +86,30 @@ class Admission:
             self._held += held_tokens(record)
             self._budget += record.search.n
 
-    def learn_call(self, lengths: Sequence[int]) -> None:
-        """Take a call that ended into the mean: the tokens of each of its sequences."""
-        self._generated += sum(lengths) - FORGET * self._generated
-        self._kept_waiting += len(lengths) * max(lengths) - FORGET * self._kept_waiting
+    def learn_call(self, generated: float, kept_waiting: float) -> None:
+        """Take one or more calls that ended into the mean: see Tell."""
+        self._generated += generated - FORGET * self._generated
+        self._kept_waiting += kept_waiting - FORGET * self._kept_waiting
         self._changed.set()
-
-    def watch(self, policies: Pool[LeasedPolicy]) -> Pool[LeasedPolicy]:
-        """The same policies; their calls tell how long sequences run."""
-        return Watched(policies, self)
 
 
 class Watched(Pool[LeasedPolicy]):
-    """Policies whose calls an admission learns from."""
+    """Policies whose calls somebody is told of."""
 
-    def __init__(self, policies: Pool[LeasedPolicy], admission: Admission) -> None:
+    def __init__(self, policies: Pool[LeasedPolicy], tell: Tell) -> None:
         self._policies = policies
-        self._admission = admission
+        self._tell = tell
 
     def lease(self) -> LeasedPolicy:
-        return WatchedLease(self._policies.lease(), self._admission)
+        return WatchedLease(self._policies.lease(), self._tell)
 
 
 class WatchedLease(LeasedPolicy):
-    """A lease whose calls an admission learns from."""
+    """A lease whose calls somebody is told of."""
 
-    def __init__(self, lease: LeasedPolicy, admission: Admission) -> None:
+    def __init__(self, lease: LeasedPolicy, tell: Tell) -> None:
         self._lease = lease
-        self._admission = admission
+        self._tell = tell
 
     @property
     def repeats(self) -> int:  # type: ignore[override]
@@ -121,9 +125,8 @@ class WatchedLease(LeasedPolicy):
         whole: bool = False,
     ) -> tuple[list[tuple[Step, ...]], Usage]:
         proposals, usage = await self._lease.propose(problem, paths, seeds, sampling, whole=whole)
-        self._admission.learn_call(
-            [sum(len(step.token_ids) for step in steps) for steps in proposals]
-        )
+        lengths = [sum(len(step.token_ids) for step in steps) for steps in proposals]
+        self._tell(sum(lengths), len(lengths) * max(lengths))
         return proposals, usage
 
 

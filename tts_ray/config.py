@@ -135,11 +135,14 @@ class ClusterConfig:
     """How long searches in flight may go on after the job is asked to stop."""
     attempts: Annotated[int, Field(strict=True, ge=1, le=1000)] = 3
     """How often one engine call is tried in all."""
+    searchers: Annotated[int, Field(strict=True, ge=0, le=10_000)] | None = None
+    """Processes that run the searches, each on its share of the replicas. 0 leaves them to the
+    job's own; null is 0 for up to 16 policy replicas, and one for every 16 of more."""
 
     @property
     def session(self) -> dict[str, Any]:
         """What a session keeps to."""
-        names = ("placement_s", "load_s", "revival_s", "stall_s", "attempts")
+        names = ("placement_s", "load_s", "revival_s", "stall_s", "attempts", "searchers")
         return {name: getattr(self, name) for name in names}
 
 
@@ -287,6 +290,12 @@ def check(config: RunConfig) -> None:
             raise ConfigError(
                 f"{role}.min_replicas={model.min_replicas} must be in "
                 f"1..{model.replicas}, the replicas"
+            )
+        begin = model.min_replicas or model.replicas
+        if (config.cluster.searchers or 0) > begin:
+            raise ConfigError(
+                f"cluster.searchers={config.cluster.searchers} must be in 0..{begin}, the replicas "
+                f"of the {role} that a job begins with: each searcher has its own"
             )
         gpus = model.gpus or 0.0
         if gpus > 1 and gpus != int(gpus):

@@ -8,9 +8,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Protocol
 
-from tts_ray.admission import Admission
+from tts_ray.admission import Admission, Tell, Watched, tell_nobody
 from tts_ray.errors import EngineError
 from tts_ray.protocols import LeasedPolicy, LeasedReward, Pool
 from tts_ray.search.evidence import evidence
@@ -37,17 +38,29 @@ class Trial:
     seed: int
 
 
+class Solver(Protocol):
+    """Runs trials, in this process or in others."""
+
+    async def solve(self, trial: Trial, tell: Tell = tell_nobody) -> Record:
+        """Run one search on one problem; what fails of it is the record's `error`. `tell` is told
+        of its calls, and of others that ended meanwhile."""
+        ...
+
+
 @dataclass(frozen=True)
-class Engines:
+class Engines(Solver):
     """Where searches get their engines. `rewards` may be None if no search needs them."""
 
     policies: Pool[LeasedPolicy]
     rewards: Pool[LeasedReward] | None
 
+    async def solve(self, trial: Trial, tell: Tell = tell_nobody) -> Record:
+        return await solve(trial, self, tell)
+
 
 async def evaluate(
     work: Iterable[Trial],
-    engines: Engines,
+    solver: Solver,
     admission: Admission,
     sink: Callable[[Trial, Record], Awaitable[None]],
 ) -> None:
@@ -57,11 +70,9 @@ async def evaluate(
     everything: what is in flight is cancelled and the exception is raised.
     """
 
-    watched = replace(engines, policies=admission.watch(engines.policies))
-
     async def run(trial: Trial) -> None:
         try:
-            record = await solve(trial, watched)
+            record = await solver.solve(trial, admission.learn_call)
         finally:
             admission.leave(trial.search.n)
         admission.learn(record)
@@ -76,7 +87,7 @@ async def evaluate(
         raise failures.exceptions[0] from None
 
 
-async def solve(trial: Trial, engines: Engines) -> Record:
+async def solve(trial: Trial, engines: Engines, tell: Tell = tell_nobody) -> Record:
     """Run one search on one problem. An engine failure becomes the record's `error`, and so does a
     search without a single token: its answers would only look wrong.
 
@@ -86,7 +97,8 @@ async def solve(trial: Trial, engines: Engines) -> Record:
     problem, search = trial.problem, trial.search
     started = time.perf_counter()
     rewards = engines.rewards if search.uses_reward else None
-    tree = Tree(problem, engines.policies, rewards, search.sampling(trial.sampling), trial.seed)
+    policies = Watched(engines.policies, tell)
+    tree = Tree(problem, policies, rewards, search.sampling(trial.sampling), trial.seed)
     kept: list[Path] = []
     error = None
     try:

@@ -9,7 +9,6 @@ tokens and the tree never notices.
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,8 +40,6 @@ class Slot(Generic[E]):
     """One replica, the paths it is working on, and all it was ever given."""
 
     engine: E
-    at: int
-    """Its place in the pool."""
     opened: float = field(default_factory=time.monotonic)
     load: int = 0
     given: int = 0
@@ -63,10 +60,6 @@ class Slot(Generic[E]):
         self.load -= weight
         if not self.load:
             self.busy_s += time.monotonic() - self._since
-
-    def rank(self) -> float:
-        """The lower, the sooner it is given work: by load, and then by what it was ever given."""
-        return (self.load << 40) + self.given if self.alive else math.inf
 
     def worked_s(self, now: float) -> float:
         """How long it has worked until now."""
@@ -96,9 +89,7 @@ class Replicas(Generic[E]):
         revival_s: float = 300.0,
         hopeless: Callable[[], str] = lambda: "",
     ) -> None:
-        self.slots = [Slot(engine, at) for at, engine in enumerate(engines)]
-        self._ranks = [slot.rank() for slot in self.slots]
-        """Kept beside the slots, for each call searches it."""
+        self.slots = [Slot(engine) for engine in engines]
         self.attempts = attempts
         self.slack = slack
         self.least = least
@@ -130,7 +121,6 @@ class Replicas(Generic[E]):
         while True:
             slot = sticky.slot = await self._choose(sticky.slot, tried)
             slot.take(weight)
-            self._ranks[slot.at] = slot.rank()
             try:
                 return await run(slot.engine)
             except EngineError as failure:
@@ -142,29 +132,22 @@ class Replicas(Generic[E]):
                 sticky.repeats += 1
             finally:
                 slot.leave(weight)
-                self._ranks[slot.at] = slot.rank()
 
     async def _choose(self, held: Slot[E] | None, tried: Sequence[Slot[E]]) -> Slot[E]:
-        if len(self.slots) - self._ranks.count(math.inf) < self.least:
-            await self._wait()
-        if tried:
-            fresh = [slot for slot in self.alive if slot not in tried] or self.alive
-            idlest = min(fresh, key=Slot.rank)
-            may_stay = held in fresh
-        else:
-            idlest = self.slots[self._ranks.index(min(self._ranks))]
-            may_stay = held is not None and held.alive
-        if held is not None and may_stay and held.load <= idlest.load + self.slack:
+        alive = self.alive if len(self.alive) >= self.least else await self._wait()
+        fresh = [slot for slot in alive if slot not in tried] or alive
+        idlest = min(fresh, key=lambda slot: (slot.load, slot.given))
+        if held in fresh and held is not None and held.load <= idlest.load + self.slack:
             return held
         return idlest
 
-    async def _wait(self) -> None:
+    async def _wait(self) -> list[Slot[E]]:
         ends = time.monotonic() + self.revival_s
         while (left := ends - time.monotonic()) > 0:
             try:
                 async with asyncio.timeout(min(left, ASK_S)), self._revived:
                     await self._revived.wait_for(lambda: len(self.alive) >= self.least)
-                return
+                return self.alive
             except TimeoutError:
                 why = await asyncio.to_thread(self.hopeless)
                 if why:
@@ -172,15 +155,17 @@ class Replicas(Generic[E]):
         else:
             why = f"none came back within {self.revival_s:g} s"
         raise EnginesLost(
-            f"{len(self.alive)} of {len(self.slots)} replicas are alive, fewer than "
-            f"{self.least}, and {why}; see the engine's log, then run the same command to resume"
+            f"{self._shortage()}, and {why}; see the engine's log, then run the same command to "
+            f"resume"
         )
 
-    def _bury(self, slot: Slot[E], failure: EngineDied) -> None:
+    def _shortage(self) -> str:
+        return f"{len(self.alive)} of {len(self.slots)} replicas are alive, fewer than {self.least}"
+
+    def _bury(self, slot: Slot[E], failure: Exception) -> None:
         if not slot.alive:
             return
         slot.alive = False
-        self._ranks[slot.at] = math.inf
         log.warning("%s died, %d alive: %s", self._name(slot), len(self.alive), failure)
         task = asyncio.create_task(self._revive(slot))
         self._revivals.add(task)
@@ -193,20 +178,18 @@ class Replicas(Generic[E]):
             return
         async with self._revived:
             slot.alive = True
-            self._ranks[slot.at] = slot.rank()
             log.info("%s is back, %d alive", self._name(slot), len(self.alive))
             self._revived.notify_all()
 
     async def join(self, engine: E) -> None:
         """Take in a further replica."""
         async with self._revived:
-            self.slots.append(Slot(engine, len(self.slots)))
-            self._ranks.append(self.slots[-1].rank())
+            self.slots.append(Slot(engine))
             log.info("%s joined, %d alive", self._name(self.slots[-1]), len(self.alive))
             self._revived.notify_all()
 
     def _name(self, slot: Slot[E]) -> str:
-        return f"{self.role} replica {slot.at + 1} of {len(self.slots)}"
+        return f"{self.role} replica {self.slots.index(slot) + 1} of {len(self.slots)}"
 
     def close(self) -> None:
         """Stop waiting for dead replicas."""

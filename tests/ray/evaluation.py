@@ -31,7 +31,9 @@ def run(policy, reward, act=None, **limits):
                 await beside
 
     asyncio.run(asyncio.wait_for(go(), PATIENCE_S))
-    return {(record.problem.id, record.search): record for record in records}
+    found = {(record.problem.id, record.search): record for record in records}
+    assert len(found) == len(records), "a trial was given twice"
+    return found
 
 
 def trees(records):

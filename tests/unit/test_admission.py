@@ -41,35 +41,35 @@ def test_before_anything_has_ended_every_sequence_counts_in_full():
 
 def test_sequences_that_wait_for_the_longest_of_their_call_make_room():
     admission = Admission(64, 1 << 30)
-    admission.learn_call([100, 0, 0, 0])
+    admission.learn_call(100, 400)
     assert admission.running_share == 0.25
     assert admission.room == 4 * 64 * OVERLAP
 
 
 def test_longer_calls_count_for_more():
     admission = Admission(64, 1 << 30)
-    admission.learn_call([1, 1])
-    admission.learn_call([1000, 0])
+    admission.learn_call(2, 2)
+    admission.learn_call(1000, 2000)
     assert admission.running_share == pytest.approx(0.5, abs=0.01)
 
 
 def test_calls_are_forgotten_as_others_end():
     admission = Admission(64, 1 << 30)
-    admission.learn_call([1000, 0, 0, 0])
+    admission.learn_call(1000, 4000)
     for _ in range(20_000):
-        admission.learn_call([10, 10])
+        admission.learn_call(20, 20)
     assert admission.running_share == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_call_that_generated_nothing_changes_nothing():
     admission = Admission(64, 1 << 30)
-    admission.learn_call([0, 0])
+    admission.learn_call(0, 0)
     assert admission.running_share == 1.0
 
 
 def test_the_kv_cache_limits_trees_whatever_their_calls_are():
     admission = Admission(64, FIRST_GUESS * 10)
-    admission.learn_call([100, 0, 0, 0])
+    admission.learn_call(100, 400)
     assert admission.room == 10 * OVERLAP
 
 
@@ -105,7 +105,7 @@ def test_a_call_that_ends_lets_a_waiting_tree_in():
         waiting = asyncio.create_task(admission.enter(1))
         await asyncio.sleep(0)
         assert not waiting.done()
-        admission.learn_call([10, 0])
+        admission.learn_call(10, 20)
         await asyncio.wait_for(waiting, 10)
         return admission.inside
 

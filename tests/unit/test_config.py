@@ -64,6 +64,13 @@ def test_a_parameter_goes_to_the_searches_that_have_it():
         (["policy.replica=2"], "policy.replica is no setting; did you mean 'replicas'?"),
         (["policy.replicas=two"], "policy.replicas=two must be a whole number"),
         (["policy.replicas=0"], "policy.replicas=0 must be at least 1"),
+        (["cluster.searchers=-1"], "cluster.searchers=-1 must be at least 0"),
+        (["cluster.searchers=few"], "cluster.searchers=few must be a whole number"),
+        (["cluster.searchers=2", "policy.replicas=4"], "in 0..1, the replicas of the prm"),
+        (
+            ["cluster.searchers=2", "policy.replicas=4", "policy.min_replicas=1"],
+            "in 0..1, the replicas of the policy that a job begins with",
+        ),
         (["search.m=5"], "n=4 is not a multiple of m=5"),
         (["search.name=dvts", "search.n=[6,64]"], "n=6 is not a multiple of m=4"),
         (["search.name=best_of_n", "search.n=[0,64]"], "n=0 must be a whole number"),
@@ -88,6 +95,8 @@ def test_bad_input_is_refused_in_one_line_that_names_it(overrides, message):
 def test_the_digest_depends_on_what_is_computed_not_on_where():
     digest = config_of().digest
     assert config_of("policy.replicas=4", "run=elsewhere", "wandb.mode=disabled").digest == digest
+    pods = ("policy.replicas=2", "prm.replicas=2", "cluster.searchers=2")
+    assert config_of(*pods).digest == digest
     assert config_of("seed=1").digest != digest
     assert config_of("search.n=4").digest != digest
     assert config_of("policy=pocket-m").digest != digest

@@ -15,6 +15,7 @@ from tts_ray.data.problem_set import ProblemSet
 from tts_ray.data.problems import is_here
 from tts_ray.engines.contexts import too_long_for_the_prm
 from tts_ray.runtime.cell import problems_of
+from tts_ray.runtime.deal import searchers_for
 from tts_ray.runtime.plan import Cards, plan
 from tts_ray.runtime.plan_tables import pair_table, run_table
 from tts_ray.runtime.run import check_models
@@ -65,6 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = check_models(config.models(), problems, fetch_small=False)
     print(run_table(config, made, gib))
     print(f"\n{made.gpus(config):g} GPUs of {gib:g} GiB in all")
+    replicas = {role: model.replicas for role, model in config.models().items()}
+    begin = {role: model.min_replicas or model.replicas for role, model in config.models().items()}
+    if searchers := searchers_for(config.cluster.searchers, replicas, begin):
+        print(f"{searchers} searchers")
     for remark in local.remarks if local else ():
         print(f"{config.dataset.name}: {remark}")
     if note := too_long_for_the_prm(config, found.rooms):

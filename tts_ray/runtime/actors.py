@@ -75,11 +75,43 @@ class EngineActor:
         return self.ended, self.engine.tokens_in_flight()
 
 
-class RemoteEngine:
-    """A handle on an engine's actor. A cancelled call is cancelled in the actor too."""
+class RemoteActor:
+    """A handle on an actor. A cancelled call is cancelled in the actor too."""
+
+    what = "engine"
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
+
+    async def end(self) -> None:
+        """Kill the actor, whatever state it is in; Ray starts it again."""
+        await asyncio.to_thread(ray.kill, self.actor, no_restart=False)
+
+    async def _await(self, ref: Any) -> Any:
+        try:
+            return await ref
+        except asyncio.CancelledError:
+            ray.cancel(ref)
+            raise
+        except ActorUnavailableError as error:
+            raise EngineAway(
+                f"the {self.what}'s actor is being restarted: {cause(error)}"
+            ) from None
+        except RayActorError as error:
+            raise EngineDied(f"the {self.what}'s actor is gone: {cause(error)}") from None
+        except EngineError as error:
+            raise EngineError(str(error.args[0] if error.args else error)) from None
+        except RayTaskError as error:
+            raise EngineError(f"the {self.what} raised {cause(error.cause)}") from None
+        except RayError as error:
+            raise EngineDied(f"{type(error).__name__}: {cause(error)}") from None
+
+
+class RemoteEngine(RemoteActor):
+    """A handle on an engine's actor."""
+
+    def __init__(self, actor: Any) -> None:
+        super().__init__(actor)
         self.name = uuid.uuid4().hex
         self.outbox = Outbox(self._exchange, self._cancel)
         self.loss = ""
@@ -128,10 +160,6 @@ class RemoteEngine:
         except (TimeoutError, EngineError):
             return None
 
-    async def end(self) -> None:
-        """Kill the actor, whatever state it is in; Ray starts it again."""
-        await asyncio.to_thread(ray.kill, self.actor, no_restart=False)
-
     async def _exchange(self, calls: Sequence[Call]) -> list[End]:
         ref = self.actor.exchange.remote(self.name, pickle.dumps(calls))
         found: list[End] = pickle.loads(await self._await(ref))
@@ -139,23 +167,6 @@ class RemoteEngine:
 
     def _cancel(self, keys: Sequence[int]) -> None:
         self.actor.cancel.options(num_returns=0).remote(self.name, keys)
-
-    async def _await(self, ref: Any) -> Any:
-        try:
-            return await ref
-        except asyncio.CancelledError:
-            ray.cancel(ref)
-            raise
-        except ActorUnavailableError as error:
-            raise EngineAway(f"the engine's actor is being restarted: {cause(error)}") from None
-        except RayActorError as error:
-            raise EngineDied(f"the engine's actor is gone: {cause(error)}") from None
-        except EngineError as error:
-            raise EngineError(str(error.args[0] if error.args else error)) from None
-        except RayTaskError as error:
-            raise EngineError(f"the engine raised {cause(error.cause)}") from None
-        except RayError as error:
-            raise EngineDied(f"{type(error).__name__}: {cause(error)}") from None
 
 
 CAUSE = 400

@@ -88,6 +88,12 @@ def groups_of(seats: Sequence[Seat]) -> list[PlacementGroup]:
     return list({seat.group.id: seat.group for seat in seats}.values())
 
 
+def nodes_of(seats: Sequence[Seat]) -> dict[Seat, str]:
+    """The ids of the nodes that seats are on; Ray is asked once for each group."""
+    tables = {group.id: placement_group_table(group) for group in groups_of(seats)}
+    return {seat: str(tables[seat.group.id]["bundles_to_node_id"][seat.bundle]) for seat in seats}
+
+
 def is_placed(group: PlacementGroup) -> bool:
     """Whether all of a group's bundles are reserved."""
     return bool(placement_group_table(group)["state"] == "CREATED")

@@ -155,7 +155,9 @@ async def run_group(
 def gauges(session: Session, progress: RunProgress) -> dict[str, float]:
     """Speed and use of the engines, as W&B shows them beside a record."""
     found = {"tokens_per_s/policy": progress.rate, "tokens_per_s/prm": progress.judged}
-    return found | {f"idle_share/{role}": pool.idle_share for role, pool in session.pools.items()}
+    return found | {
+        f"idle_share/{role}": share for role, share in session.engines.idle_shares.items()
+    }
 
 
 def until(stop: Stop, trials: Iterable[Trial]) -> Iterator[Trial]:

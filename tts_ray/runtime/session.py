@@ -24,13 +24,15 @@ from tts_ray.concurrency import together
 from tts_ray.engines.load import Spec
 from tts_ray.engines.spec import Capacity, Device, environment
 from tts_ray.errors import EngineError, Interrupted, PlacementError
-from tts_ray.evaluate import Engines
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.actors import EngineActor, RemotePolicy, RemoteReward
-from tts_ray.runtime.local_ray import lost_local_ray, start_local_ray
+from tts_ray.runtime.deal import deal, searchers_for
+from tts_ray.runtime.local_ray import start_local_ray
 from tts_ray.runtime.place import ONE_CPU, Place
-from tts_ray.runtime.placement import Seat, is_placed, release, request, reserve
-from tts_ray.runtime.watchdog import Watchdog
+from tts_ray.runtime.placement import Seat, is_placed, nodes_of, release, request, reserve
+from tts_ray.runtime.pod import Limits, Pod
+from tts_ray.runtime.searcher import RemoteSearcher
+from tts_ray.runtime.searchers import Searchers
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +143,12 @@ class Loaded:
 
 
 class Session:
-    """An async context manager around the engines of a job, which `use` loads."""
+    """An async context manager around the engines of a job, which `use` loads. `engines` then runs
+    trials on them: in this process, or with `searchers` in so many others.
+
+    Args:
+        searchers: None is as many as the replicas need.
+    """
 
     def __init__(
         self,
@@ -151,16 +158,17 @@ class Session:
         revival_s: float = 300.0,
         stall_s: float = 300.0,
         attempts: int = 3,
+        searchers: int | None = 0,
     ) -> None:
         self.placement_s = placement_s
         self.load_s = load_s
-        self.revival_s = revival_s
-        self.stall_s = stall_s
-        self.attempts = attempts
+        self.limits = Limits(attempts, revival_s, stall_s)
+        self.searchers = searchers
         self.loaded: dict[str, Loaded] = {}
+        self._engines: Pod | Searchers | None = None
+        self._pods: list[tuple[RemoteSearcher, dict[str, list[Seat]]]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._loading = asyncio.Lock()
-        self.pools: dict[str, PolicyPool | RewardPool] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -174,7 +182,7 @@ class Session:
             PlacementError: the engines do not fit on the cluster by the deadline.
             EngineError: an engine failed to load.
         """
-        self._close_pools()
+        self._close_engines()
         try:
             if not all(
                 role in self.loaded and self.loaded[role].sits_as(fleet)
@@ -193,7 +201,9 @@ class Session:
                 taken = [seat for seat in held.seats if is_placed(seat.group)]
                 self.loaded[role] = fresh[role] = Loaded(fleets[role], taken)
             async with asyncio.timeout(self.load_s):
+                self._start_searchers()
                 await self._load(fresh)
+                await self._open()
         except TimeoutError:
             losses = [e.loss for held in self.loaded.values() for e in held.engines.values()]
             lost = next((f" (one was lost while it loaded: {loss})" for loss in losses if loss), "")
@@ -207,7 +217,6 @@ class Session:
         except BaseException:
             self.close()
             raise
-        self._open_pools()
 
     async def _place(self, fleets: Mapping[str, Fleet]) -> None:
         places = [(role, fleet.place) for role, fleet in fleets.items() for _ in range(fleet.gang)]
@@ -252,45 +261,51 @@ class Session:
         engine = held.engines[seat] = (RemotePolicy if role == "policy" else RemoteReward)(handle)
         return engine
 
-    def _open_pools(self) -> None:
-        found = {
-            role: [(held.engines[seat], held.capacities[seat]) for seat in held.seats]
-            for role, held in self.loaded.items()
-        }
+    def _start_searchers(self) -> None:
+        """Begin to start the searchers, each near its pod; engines take longer."""
+        replicas = {role: held.fleet.replicas for role, held in self.loaded.items()}
+        begin = {role: len(held.seats) for role, held in self.loaded.items()}
+        count = searchers_for(self.searchers, replicas, begin)
+        nodes = {role: nodes_of(held.seats) for role, held in self.loaded.items()}
+        for number, pod in enumerate(deal(nodes, count), 1):
+            role, seats = next(iter(pod.items()))
+            name = f"searcher {number} of {count}"
+            searcher = RemoteSearcher.start(name, nodes[role][seats[0]], self.limits)
+            self._pods.append((searcher, pod))
 
-        def options(role: str) -> dict[str, Any]:
-            held = self.loaded.get(role)
-            least = (held and held.fleet.least) or 1
-            return {
-                "attempts": self.attempts,
-                "least": least,
-                "revival_s": self.revival_s,
-                "hopeless": lost_local_ray,
-            }
-
-        held = [capacity for _, capacity in found.get("policy", found.get("prm", []))]
+    async def _open(self) -> None:
+        """Put the engines to work: those of each pod through its searcher, or all from here."""
+        lead = self.loaded["policy" if "policy" in self.loaded else "prm"]
+        held = [lead.capacities[seat] for seat in lead.seats]
         self.capacity = Capacity(
             sum(capacity.sequences for capacity in held),
             sum(capacity.kv_tokens for capacity in held),
         )
         self.admission = Admission(self.capacity.sequences, self.capacity.kv_tokens)
-        self.policies = PolicyPool(
-            [engine for engine, _ in found.get("policy", [])], **options("policy")
-        )
-        self.rewards = (
-            RewardPool([engine for engine, _ in found["prm"]], **options("prm"))
-            if "prm" in found
-            else None
-        )
-        self.pools = {"policy": self.policies} | ({"prm": self.rewards} if self.rewards else {})
-        self.engines = Engines(self.policies, self.rewards)
-        watchdog = Watchdog(lambda: [s for p in self.pools.values() for s in p.slots], self.stall_s)
-        late = [
-            self._join(role, held)
-            for role, held in self.loaded.items()
-            for _ in range(held.fleet.replicas - len(held.seats))
+        least = {role: each.fleet.least or 1 for role, each in self.loaded.items()}
+        if self._pods:
+            engines = {role: each.engines for role, each in self.loaded.items()}
+            await together(
+                searcher.hold(
+                    {role: [engines[role][seat].actor for seat in pod[role]] for role in pod}
+                )
+                for searcher, pod in self._pods
+            )
+            self._engines = Searchers([each for each, _ in self._pods], self.limits, least)
+        else:
+            self._engines = Pod(
+                {
+                    role: [each.engines[seat] for seat in each.seats]
+                    for role, each in self.loaded.items()
+                },
+                self.limits,
+                least,
+            )
+        self._tasks = [
+            asyncio.create_task(self._join(role, each))
+            for role, each in self.loaded.items()
+            for _ in range(each.fleet.replicas - len(each.seats))
         ]
-        self._tasks = [asyncio.create_task(work) for work in (watchdog.watch(), *late)]
 
     async def _join(self, role: str, held: Loaded) -> None:
         """Load one more replica whenever there is room for it, and put it to work."""
@@ -307,22 +322,43 @@ class Session:
                 log.warning("a %s replica that came late failed to load: %s", role, why)
                 held.leave(seat)
                 return
-        await self.pools[role].join(engine)
+        await self.engines.add(role, engine)
         if role == "policy":
             self.admission.grow(capacity.sequences, capacity.kv_tokens)
 
-    def _close_pools(self) -> None:
-        """End what serves the engines. Replicas that have not joined yet leave, to be asked for
-        again with the next pools."""
+    def _close_engines(self) -> None:
+        """End what runs trials on the engines. Replicas that have not joined yet leave, to be asked
+        for again with the next pools."""
         for task in self._tasks:
             task.cancel()
         self._tasks = []
         for held in self.loaded.values():
             for seat in [seat for seat in held.seats if seat not in held.capacities]:
                 held.leave(seat)
-        for pool in self.pools.values():
-            pool.close()
-        self.pools = {}
+        if self._engines is not None:
+            self._engines.close()
+        self._engines = None
+        for searcher, _ in self._pods:
+            ray.kill(searcher.actor)
+        self._pods = []
+
+    @property
+    def engines(self) -> Pod | Searchers:
+        """What runs trials on the loaded engines."""
+        assert self._engines is not None, "no models are in use"
+        return self._engines
+
+    @property
+    def policies(self) -> PolicyPool:
+        """The policy's replicas, where this process drives them itself."""
+        assert isinstance(self._engines, Pod)
+        return self._engines.policies
+
+    @property
+    def rewards(self) -> RewardPool | None:
+        """The reward model's replicas, where this process drives them itself."""
+        assert isinstance(self._engines, Pod)
+        return self._engines.rewards
 
     @property
     def actors(self) -> list[Any]:
@@ -335,7 +371,7 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._close_pools()
+        self._close_engines()
         self.close()
 
     def close(self) -> None:
