@@ -106,6 +106,7 @@ async def in_actors(specs: Mapping[str, EngineSpec]) -> AsyncIterator[Serving]:
         place = Place(cpus=SHARED_CPUS, gpus=1 / len(specs))
         async with Session() as session:
             await session.use({role: Fleet(spec, place=place) for role, spec in specs.items()})
-            yield Serving(session.engines, session.policies, session.capacity)
+            engines = Engines(session.policies, session.rewards)
+            yield Serving(engines, session.policies, session.capacity)
     finally:
         ray.shutdown()

@@ -36,7 +36,8 @@ class Here:
         )
         self.is_lost = False
         self.fails = list(fails)
-        self.calls = 0
+        self.asked = 0
+        self.calls = (0.0, 0.0)
         self.back = asyncio.Event()
 
     @property
@@ -44,7 +45,7 @@ class Here:
         return bool(self.report.alive["policy"])
 
     async def solve(self, trial):
-        self.calls += 1
+        self.asked += 1
         await asyncio.sleep(0)
         if self.fails:
             failure = self.fails.pop(0)
@@ -76,12 +77,12 @@ def records_of(make, trials=TRIALS, least=1, **limits):
 def test_trials_go_to_the_searcher_with_the_least_in_flight():
     records, made = records_of(lambda: [Here(), Here()])
     assert [record.problem for record in records] == [trial.problem for trial in TRIALS]
-    assert [each.calls for each in made] == [2, 2]
+    assert [each.asked for each in made] == [2, 2]
 
 
 def test_a_searcher_without_a_living_replica_gets_none():
     _, made = records_of(lambda: [Here(alive=0), Here()])
-    assert [each.calls for each in made] == [0, 4]
+    assert [each.asked for each in made] == [0, 4]
 
 
 def test_trials_of_a_dead_searcher_and_of_a_lost_pod_begin_again_elsewhere():
@@ -89,7 +90,7 @@ def test_trials_of_a_dead_searcher_and_of_a_lost_pod_begin_again_elsewhere():
         records, made = records_of(lambda failure=failure: [Here(fails=[failure] * 2), Here()])
         assert not any(record.error for record in records)
         assert sorted(record.repeats for record in records) == [0, 0, 1, 1]
-        assert [each.calls for each in made] == [2, 4]
+        assert [each.asked for each in made] == [2, 4]
 
 
 def test_pods_that_are_lost_are_no_attempts_at_a_trial():
@@ -145,3 +146,20 @@ def test_a_late_replica_goes_to_the_smallest_pod():
         return [each.replicas["policy"][-1] == "late" for each in made]
 
     assert asyncio.run(go()) == [False, True]
+
+
+def test_what_the_calls_of_a_pod_tell_is_told_once():
+    told = []
+
+    async def go():
+        here = Here()
+        here.calls = (30.0, 40.0)
+        searchers = Searchers([here], Limits(), {"policy": 1})
+        try:
+            for trial in TRIALS[:2]:
+                await searchers.solve(trial, lambda *sums: told.append(sums))
+        finally:
+            searchers.close()
+
+    asyncio.run(asyncio.wait_for(go(), PATIENCE_S))
+    assert told == [(30.0, 40.0)]
