@@ -24,7 +24,8 @@ from tests.e2e.checkpoints import head_of, llama_tokenizer, qwen_tokenizer
 FIRST, SECOND = "bcdfghjklmnprstvwz", "AEIOUBCDFGHKLMNPRSTVWXYZ"
 """A syllable is one letter of each; so mixed in case, words are like no others."""
 SHARED = 128
-"""Words among which the odds of an end are divided, so that greedy decoding finds others too."""
+"""Words among which the odds of an end are divided, as among those of a real vocabulary that hold a
+blank line. Each is likelier than any other word, so greedy decoding writes little else."""
 LOUDNESS = 30.0
 """The weight of the constant feature in the last normalisation: the larger, the less the feature
 of a word says as an input."""

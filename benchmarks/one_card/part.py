@@ -4,8 +4,9 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from benchmarks.one_card.rows import Rows
+from benchmarks.one_card.rows import WHOLE, Rows
 from benchmarks.one_card.setting import CARD, TINY, Setting
+from tts_ray.text import one_line
 
 
 def main() -> None:
@@ -18,7 +19,11 @@ def main() -> None:
     options = parser.parse_args()
     setting = TINY if options.tiny else CARD
     rows = Rows(options.rows, options.part)
-    asyncio.run(measure(setting, options.folder, rows, ray=not options.no_ray))
+    try:
+        asyncio.run(measure(setting, options.folder, rows, ray=not options.no_ray))
+    except Exception as error:
+        rows.add(WHOLE, "failed", one_line(f"{type(error).__name__}: {error}"))
+        raise
 
 
 async def measure(setting: Setting, folder: Path, rows: Rows, *, ray: bool) -> None:

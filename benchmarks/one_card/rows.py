@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+WHOLE = "the part itself"
+"""What rows about a part as a whole are of."""
 HEADINGS = ("part", "of", "figure", "value", "beside")
 
 

@@ -25,7 +25,8 @@ from tts_ray.runtime.place import Place
 from tts_ray.runtime.session import Fleet, Session
 from tts_ray.types import Path, Sampling
 
-SLOW = ScriptedPolicySpec(faults=Faults(seconds=0.3))
+SLOW = ScriptedPolicySpec(faults=Faults(seconds=1))
+ENDLESS = ScriptedPolicySpec(faults=Faults(hang=frozenset(range(1, 10_000))))
 WHOLE = Place(cpus=1)
 """Every node has one CPU, so each replica has a node of its own."""
 REWARD = Fleet(ScriptedRewardSpec(), place=WHOLE)
@@ -98,7 +99,7 @@ def test_too_few_replicas_for_too_long_end_the_job_and_not_its_problems():
             await asyncio.to_thread(cluster.remove_node, node, False)
 
         with pytest.raises(EnginesLost, match="1 of 2 replicas are alive, fewer than 2"):
-            run(Fleet(SLOW, 2, WHOLE, least=2), REWARD, lose_a_node, revival_s=1)
+            run(Fleet(ENDLESS, 2, WHOLE, least=2), REWARD, lose_a_node, revival_s=1)
 
 
 def test_a_stopped_engine_is_taken_for_dead_killed_and_started_again(calm):
