@@ -44,6 +44,8 @@ class Shared(Generic[K, T]):
         is_new = found is None
         if found is None:
             found = self._runs[key] = Run(asyncio.create_task(begin()))
+            # Nobody may be left to hear how it failed.
+            found.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         found.waiting += 1
         try:
             return await asyncio.shield(found.task), is_new

@@ -58,8 +58,10 @@ def leave(code: int) -> NoReturn:
     """End the process with an exit code, once its threads and its exit handlers are done. Python
     would go on to take its modules apart, which takes seconds once torch is among them."""
     try:
-        threading._shutdown()  # type: ignore[attr-defined]  # what Python itself does first
-        atexit._run_exitfuncs()
+        try:
+            threading._shutdown()  # type: ignore[attr-defined]  # what Python itself does first
+        finally:
+            atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()

@@ -136,10 +136,14 @@ class Replicas(Generic[E]):
     async def _choose(self, held: Slot[E] | None, tried: Sequence[Slot[E]]) -> Slot[E]:
         alive = self.alive if len(self.alive) >= self.least else await self._wait()
         fresh = [slot for slot in alive if slot not in tried] or alive
-        idlest = min(fresh, key=lambda slot: (slot.load, slot.given))
+        idlest = min(fresh, key=lambda slot: (self.burden(slot), slot.given))
         if held in fresh and held is not None and held.load <= idlest.load + self.slack:
             return held
         return idlest
+
+    def burden(self, slot: Slot[E]) -> float:
+        """How much a replica has to do: the paths that it is working on."""
+        return slot.load
 
     async def _wait(self) -> list[Slot[E]]:
         ends = time.monotonic() + self.revival_s

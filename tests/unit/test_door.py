@@ -87,3 +87,14 @@ def test_a_job_that_ends_waits_for_its_threads_and_handlers_and_loses_no_word():
     done = shell(f'"$PY" -c "{script}" | cat')
     assert done.stdout.decode().split() == ["thread", "handler"]
     assert done.returncode == 3
+
+
+def test_an_interrupt_while_a_process_leaves_skips_no_exit_handler():
+    script = (
+        "import atexit, threading; from tts_ray.door import leave; "
+        "atexit.register(print, 'handler'); "
+        "threading._shutdown = lambda: (_ for _ in ()).throw(KeyboardInterrupt()); leave(3)"
+    )
+    done = shell(f'"$PY" -c "{script}" | cat')
+    assert done.stdout.decode().split() == ["handler"]
+    assert done.returncode == 3

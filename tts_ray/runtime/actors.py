@@ -10,7 +10,6 @@ import logging
 import os
 import pickle
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,7 +42,8 @@ class EngineActor:
     def __init__(self, spec: Spec, variables: Mapping[str, str]) -> None:
         os.environ |= variables
         self.engine, self.capacity = load(spec)
-        self.inboxes: dict[str, Inbox] = defaultdict(lambda: Inbox(self.run))
+        self.inboxes: dict[str, Inbox] = {}
+        self.gone: set[str] = set()
         self.ended = 0
 
     async def describe(self) -> Capacity:
@@ -52,10 +52,27 @@ class EngineActor:
     async def exchange(self, caller: str, calls: bytes) -> bytes:
         """Begin the pickled calls of a caller; those of its calls that have ended, pickled. Ray's
         own pickling takes several times as long."""
-        return pickle.dumps(await self.inboxes[caller].exchange(pickle.loads(calls)))
+        return pickle.dumps(await self.inbox(caller).exchange(pickle.loads(calls)))
 
     async def cancel(self, caller: str, keys: Sequence[int]) -> None:
-        self.inboxes[caller].cancel(keys)
+        if caller in self.inboxes:
+            self.inboxes[caller].cancel(keys)
+
+    def inbox(self, caller: str) -> Inbox:
+        """The inbox of a caller. An engine has one at a time: with the first exchange of another,
+        what the one before it left here (a searcher that died) is cancelled.
+
+        Raises:
+            EngineError: another caller has come since.
+        """
+        if caller in self.gone:
+            raise EngineError("the engine serves another searcher now")
+        if caller not in self.inboxes:
+            self.gone |= self.inboxes.keys()
+            for left in self.inboxes.values():
+                left.close()
+            self.inboxes = {caller: Inbox(self.run)}
+        return self.inboxes[caller]
 
     async def run(self, call: Call) -> End:
         try:

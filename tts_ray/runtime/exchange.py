@@ -8,6 +8,7 @@ that neither begin nor end together take one exchange each.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -15,6 +16,8 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from tts_ray.errors import EngineError
+
+log = logging.getLogger(__name__)
 
 
 class Call(NamedTuple):
@@ -86,11 +89,18 @@ class Outbox:
         new, cancelled = self._new, self._cancelled
         self._new, self._cancelled, self._is_due = [], [], False
         if cancelled:
-            self.cancel(cancelled)
+            self._cancel(cancelled)
         if new or (self._open and not self._under_way):
             task = asyncio.create_task(self._exchange(new, self._open))
             self._under_way.add(task)
             task.add_done_callback(self._arrived)
+
+    def _cancel(self, keys: Sequence[int]) -> None:
+        """Have calls cancelled. If that fails they run to their ends, which nobody waits for."""
+        try:
+            self.cancel(keys)
+        except Exception as error:
+            log.warning("calls could not be cancelled: %s", error)
 
     def _arrived(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -101,7 +111,11 @@ class Outbox:
         """One exchange, in which any of `calls` may end. If it fails, all of them do; later calls
         are none of these, so that they do not fail with an exchange that was sent before them."""
         try:
-            for key, result, failure in await self.exchange(new):
+            ends = await self.exchange(new)
+            if not (ends or new) and len(self._under_way) == 1:
+                # Nothing else could have brought their ends: these were lost on the way.
+                raise EngineError("the engine knows nothing of the call")
+            for key, result, failure in ends:
                 call = calls.pop(key, None)
                 if call is None or call.done():
                     continue
@@ -113,7 +127,7 @@ class Outbox:
             if calls is self._open:
                 self._open = {call.key: calls.pop(call.key) for call in self._new}
             if calls:
-                self.cancel(list(calls))
+                self._cancel(list(calls))
             for call in calls.values():
                 if not call.done():
                     call.set_exception(error)
@@ -150,6 +164,11 @@ class Inbox:
             if task := self._running.pop(key, None):
                 task.cancel()
         self._answer()
+
+    def close(self) -> None:
+        """Cancel all that runs, and keep nothing for a caller that is gone."""
+        self._ended = []
+        self.cancel(list(self._running))
 
     def _end(self, key: int, task: asyncio.Future[End]) -> None:
         if self._running.pop(key, None):

@@ -15,7 +15,7 @@ from typing import Any, Self
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tts_ray.errors import EngineAway, EngineDied, EngineError, EnginesLost
+from tts_ray.errors import EngineAway, EngineError, EnginesLost
 from tts_ray.evaluate import Trial
 from tts_ray.runtime.actors import PING_S, RemoteActor, RemotePolicy, RemoteReward
 from tts_ray.runtime.pod import Limits, Pod
@@ -141,15 +141,16 @@ class RemoteSearcher(RemoteActor):
 
     @classmethod
     def start(cls, name: str, node: str, limits: Limits) -> Self:
-        """Begin to start one, on that node if it is there. It takes nothing of what engines are
-        placed by, so that it has room wherever these have."""
+        """Begin to start one, on that node if it is there, anywhere if it is "". It takes nothing
+        of what engines are placed by, so that it has room wherever these have."""
+        near = NodeAffinitySchedulingStrategy(node, soft=True) if node else "DEFAULT"
         actor = (
             ray.remote(SearcherActor)
             .options(
                 num_cpus=0,
                 max_restarts=-1,
                 max_concurrency=TRIALS_AT_ONCE,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True),
+                scheduling_strategy=near,
             )
             .remote(limits)
         )
@@ -213,7 +214,7 @@ class RemoteSearcher(RemoteActor):
                     return
             except TimeoutError:
                 await self.end()
-            except EngineDied:
+            except EngineError:
                 pass
             await asyncio.sleep(PING_S)
 

@@ -80,6 +80,10 @@ class Searchers(Replicas[RemoteSearcher], Solver):
                 error = f"{type(failure).__name__}: {failure}"
                 return unsolved(trial, error, lease.repeats, time.perf_counter() - started)
 
+    def burden(self, slot: Slot[RemoteSearcher]) -> float:
+        """What is in flight there for each living replica."""
+        return slot.load / max(1, min(slot.engine.report.alive.get(r, 0) for r in self.least_of))
+
     async def add(self, role: str, engine: RemoteEngine) -> None:
         """Take a further replica into the pod that has the fewest of its role."""
         slot = min(self.slots, key=lambda slot: len(slot.engine.replicas[role]))

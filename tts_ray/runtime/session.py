@@ -266,11 +266,14 @@ class Session:
         replicas = {role: held.fleet.replicas for role, held in self.loaded.items()}
         begin = {role: len(held.seats) for role, held in self.loaded.items()}
         count = searchers_for(self.searchers, replicas, begin)
+        if not count:
+            return
         nodes = {role: nodes_of(held.seats) for role, held in self.loaded.items()}
         for number, pod in enumerate(deal(nodes, count), 1):
-            role, seats = next(iter(pod.items()))
+            # A replica that waits for a node has none.
+            near = next(filter(None, (nodes[role][seat] for role in pod for seat in pod[role])), "")
             name = f"searcher {number} of {count}"
-            searcher = RemoteSearcher.start(name, nodes[role][seats[0]], self.limits)
+            searcher = RemoteSearcher.start(name, near, self.limits)
             self._pods.append((searcher, pod))
 
     async def _open(self) -> None:

@@ -10,6 +10,7 @@ from ray.exceptions import ActorDiedError, RayTaskError
 
 from tts_ray.engines.load import ScriptedPolicySpec, ScriptedRewardSpec, load
 from tts_ray.engines.scripted import Faults
+from tts_ray.errors import EngineError
 from tts_ray.runtime import actors
 from tts_ray.runtime.actors import EngineActor, cause
 from tts_ray.runtime.exchange import Call
@@ -107,17 +108,21 @@ def test_progress_counts_calls_and_not_the_exchanges_they_travelled_in():
     assert asyncio.run(work()) == (2, 0)
 
 
-def test_callers_of_one_actor_have_their_own_calls():
+def test_a_new_caller_ends_what_the_one_before_it_left_and_that_one_is_refused():
     async def work():
-        actor = EngineActor(ScriptedRewardSpec(), {})
-        calls = {
-            name: [Call(0, "score", (PROBLEM, [Path()] * width), {})]
-            for name, width in (("job", 1), ("other", 2))
-        }
-        found = await asyncio.gather(*(ends(actor, mine, name) for name, mine in calls.items()))
-        return [len(each[0].result[0]) for each in found]
+        actor = EngineActor(ScriptedRewardSpec(Faults(hang=frozenset({1, 2}))), {})
+        calls = [Call(key, "score", (PROBLEM, [Path()]), {}) for key in range(2)]
+        left = asyncio.create_task(actor.exchange("before", pickle.dumps(calls)))
+        while len(actor.engine.calls) < 2:
+            await asyncio.sleep(0)
+        found = await ends(actor, calls[:1], "now")
+        assert pickle.loads(await left) == []
+        with pytest.raises(EngineError, match="serves another searcher now"):
+            await actor.exchange("before", pickle.dumps([]))
+        await actor.cancel("before", [0])
+        return found[0].result[0], actor.ended, list(actor.inboxes)
 
-    assert asyncio.run(work()) == [1, 2]
+    assert asyncio.run(work()) == ([()], 3, ["now"])
 
 
 def test_a_cancelled_call_ends_in_the_engine_and_the_others_go_on():

@@ -227,3 +227,41 @@ def test_once_all_calls_are_cancelled_the_exchange_ends():
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     scenario(work)
+
+
+def test_a_call_whose_result_was_lost_on_the_way_fails_and_is_not_asked_for_again_and_again():
+    async def work(line):
+        exchange = line.exchange
+
+        async def lossy(calls):
+            line.outbox.exchange = exchange
+            await exchange(calls)
+            return []
+
+        line.outbox.exchange = lossy
+        call = line.call("a")
+        await settle()
+        line.ends["a"].set_result(1)
+        await settle()
+        with pytest.raises(EngineError, match="knows nothing of the call"):
+            call.result()
+        assert line.sent == [["a"], []]
+
+    scenario(work)
+
+
+def test_a_cancel_that_cannot_be_sent_keeps_no_other_call_from_being_made():
+    async def work(line):
+        def refuse(keys):
+            raise RuntimeError("not connected")
+
+        line.outbox.cancel = refuse
+        first = line.call("a")
+        await settle()
+        first.cancel()
+        second = line.call("b")
+        await settle()
+        line.ends["b"].set_result(2)
+        assert await second == 2
+
+    scenario(work)

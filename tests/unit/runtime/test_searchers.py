@@ -163,3 +163,8 @@ def test_what_the_calls_of_a_pod_tell_is_told_once():
 
     asyncio.run(asyncio.wait_for(go(), PATIENCE_S))
     assert told == [(30.0, 40.0)]
+
+
+def test_a_pod_that_has_lost_replicas_gets_fewer_trials():
+    _, made = records_of(lambda: [Here(policies=4, alive=1), Here(policies=4)])
+    assert [each.asked for each in made] == [1, 3]
