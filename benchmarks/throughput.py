@@ -205,8 +205,8 @@ async def timed(
         records.append(record)
 
     room = Admission(session.capacity.sequences, session.capacity.kv_tokens)
-    assert session.rewards is not None
-    engines = Engines(session.policies, WatchedPool(session.rewards, seen))
+    assert session.engines.rewards is not None
+    engines = Engines(session.engines.policies, WatchedPool(session.engines.rewards, seen))
     started = time.perf_counter()
     await evaluate(work, engines, room, keep)
     return records, seen, time.perf_counter() - started

@@ -8,24 +8,14 @@ reward model, and their paths end one by one, so `OVERLAP` times the policy's ro
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
 
-from tts_ray.protocols import LeasedPolicy, Pool
-from tts_ray.types import Path, Problem, Record, Sampling, Step, Usage
+from tts_ray.types import Record
 
 OVERLAP = 2
 FIRST_GUESS = 512
 """Tokens that a tree is taken to hold for each unit of its budget before any tree has ended."""
 FORGET = 1 / 1024
 """What each call takes from the weight of those before it."""
-
-Tell = Callable[[float, float], None]
-"""Told of policy calls that ended: the tokens of their sequences, and how many those would be if
-every sequence were as long as the longest of its call, which it is kept waiting for."""
-
-
-def tell_nobody(generated: float, kept_waiting: float) -> None:
-    """For who does not ask."""
 
 
 class Admission:
@@ -87,47 +77,10 @@ class Admission:
             self._budget += record.search.n
 
     def learn_call(self, generated: float, kept_waiting: float) -> None:
-        """Take one or more calls that ended into the mean: see Tell."""
+        """Take one or more calls that ended into the mean: see search.tree.Tell."""
         self._generated += generated - FORGET * self._generated
         self._kept_waiting += kept_waiting - FORGET * self._kept_waiting
         self._changed.set()
-
-
-class Watched(Pool[LeasedPolicy]):
-    """Policies whose calls somebody is told of."""
-
-    def __init__(self, policies: Pool[LeasedPolicy], tell: Tell) -> None:
-        self._policies = policies
-        self._tell = tell
-
-    def lease(self) -> LeasedPolicy:
-        return WatchedLease(self._policies.lease(), self._tell)
-
-
-class WatchedLease(LeasedPolicy):
-    """A lease whose calls somebody is told of."""
-
-    def __init__(self, lease: LeasedPolicy, tell: Tell) -> None:
-        self._lease = lease
-        self._tell = tell
-
-    @property
-    def repeats(self) -> int:  # type: ignore[override]
-        return self._lease.repeats
-
-    async def propose(
-        self,
-        problem: Problem,
-        paths: Sequence[Path],
-        seeds: Sequence[int],
-        sampling: Sampling,
-        *,
-        whole: bool = False,
-    ) -> tuple[list[tuple[Step, ...]], Usage]:
-        proposals, usage = await self._lease.propose(problem, paths, seeds, sampling, whole=whole)
-        lengths = [sum(len(step.token_ids) for step in steps) for steps in proposals]
-        self._tell(sum(lengths), len(lengths) * max(lengths))
-        return proposals, usage
 
 
 def held_tokens(record: Record) -> float:

@@ -68,6 +68,11 @@ class ModelConfig:
     architecture: dict[str, Any] = field(default_factory=dict)
     """What its config.json says of its size, for planning where that file is not at hand."""
 
+    @property
+    def first_replicas(self) -> int:
+        """How many a job begins with."""
+        return self.min_replicas or self.replicas
+
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig(ModelConfig):
@@ -291,11 +296,10 @@ def check(config: RunConfig) -> None:
                 f"{role}.min_replicas={model.min_replicas} must be in "
                 f"1..{model.replicas}, the replicas"
             )
-        begin = model.min_replicas or model.replicas
-        if (config.cluster.searchers or 0) > begin:
+        if (config.cluster.searchers or 0) > model.first_replicas:
             raise ConfigError(
-                f"cluster.searchers={config.cluster.searchers} must be in 0..{begin}, the replicas "
-                f"of the {role} that a job begins with: each searcher has its own"
+                f"cluster.searchers={config.cluster.searchers} must be in 0..{model.first_replicas}"
+                f", the replicas of the {role} that a job begins with: each searcher has its own"
             )
         gpus = model.gpus or 0.0
         if gpus > 1 and gpus != int(gpus):

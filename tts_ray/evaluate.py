@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tts_ray.admission import Admission, Tell, Watched, tell_nobody
+from tts_ray.admission import Admission
 from tts_ray.errors import EngineError
 from tts_ray.protocols import LeasedPolicy, LeasedReward, Pool
 from tts_ray.search.evidence import evidence
 from tts_ray.search.search import Search
-from tts_ray.search.tree import Tree
+from tts_ray.search.tree import Ledger, Tell, Tree, tell_nobody
 from tts_ray.types import Path, Problem, Record, Sampling
 
 log = logging.getLogger(__name__)
@@ -97,8 +97,8 @@ async def solve(trial: Trial, engines: Engines, tell: Tell = tell_nobody) -> Rec
     problem, search = trial.problem, trial.search
     started = time.perf_counter()
     rewards = engines.rewards if search.uses_reward else None
-    policies = Watched(engines.policies, tell)
-    tree = Tree(problem, policies, rewards, search.sampling(trial.sampling), trial.seed)
+    sampling, ledger = search.sampling(trial.sampling), Ledger(tell)
+    tree = Tree(problem, engines.policies, rewards, sampling, trial.seed, ledger)
     kept: list[Path] = []
     error = None
     try:

@@ -106,7 +106,7 @@ async def in_actors(specs: Mapping[str, EngineSpec]) -> AsyncIterator[Serving]:
         place = Place(cpus=SHARED_CPUS, gpus=1 / len(specs))
         async with Session() as session:
             await session.use({role: Fleet(spec, place=place) for role, spec in specs.items()})
-            engines = Engines(session.policies, session.rewards)
-            yield Serving(engines, session.policies, session.capacity)
+            engines = Engines(session.engines.policies, session.engines.rewards)
+            yield Serving(engines, session.engines.policies, session.capacity)
     finally:
         ray.shutdown()

@@ -48,7 +48,7 @@ def test_an_engine_that_is_killed_while_it_loads_loads_again(cluster):
                     await asyncio.sleep(0.05)
             found[0].kill()
             await asyncio.wait_for(loading, PATIENCE_S)
-            return len(session.policies.alive)
+            return len(session.engines.policies.alive)
 
     assert asyncio.run(go()) == 1
 
@@ -56,7 +56,7 @@ def test_an_engine_that_is_killed_while_it_loads_loads_again(cluster):
 @pytest.mark.parametrize("victim", ["core", "actor"])
 def test_what_dies_is_restarted_whole_and_the_results_are_the_same(calm, victim):
     async def strike(session):
-        (slot,) = session.policies.slots
+        (slot,) = session.engines.policies.slots
         await until(lambda: slot.load, "work")
         (core,) = await asyncio.to_thread(processes, "VLLM::EngineCor")
         actor = actor_of(core)

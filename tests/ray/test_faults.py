@@ -66,7 +66,7 @@ def where(actor):
 
 async def policy_on(nodes, session):
     """A policy replica on one of `nodes` that is at work, with its node and process."""
-    for slot, actor in zip(session.policies.slots, session.actors, strict=False):
+    for slot, actor in zip(session.engines.policies.slots, session.actors, strict=False):
         found, pid = await asyncio.to_thread(where, actor)
         for node in nodes:
             if node.node_id == found:
@@ -129,13 +129,13 @@ def test_a_job_begins_with_the_least_and_takes_in_a_node_that_comes_later(calm):
     with cluster_of(1) as (cluster, _):
 
         async def add_a_node(session):
-            assert len(session.policies.slots) == 1
+            assert len(session.engines.policies.slots) == 1
             room = session.admission.sequences
-            await until(lambda: session.policies.slots[0].load, "work")
+            await until(lambda: session.engines.policies.slots[0].load, "work")
             cluster.add_node(num_cpus=1)  # Ray wants its main thread for it
-            await until(lambda: len(session.policies.slots) == 2, "the second joins")
-            await session.policies.lease().propose(PROBLEMS[0], [Path()], [0], Sampling())
-            assert session.policies.slots[1].given == 1
+            await until(lambda: len(session.engines.policies.slots) == 2, "the second joins")
+            await session.engines.policies.lease().propose(PROBLEMS[0], [Path()], [0], Sampling())
+            assert session.engines.policies.slots[1].given == 1
             assert session.admission.sequences == 2 * room
 
         records = run(Fleet(SLOW, 2, WHOLE, least=1), REWARD, add_a_node)
@@ -148,9 +148,9 @@ def test_replicas_still_waiting_for_room_when_the_models_change_join_later():
         async with Session() as session:
             await session.use({"policy": late, "prm": REWARD})
             await session.use({"policy": late, "prm": replace(REWARD, spec=OTHER)})
-            assert len(session.policies.slots) == 1
+            assert len(session.engines.policies.slots) == 1
             cluster.add_node(num_cpus=1)
-            await until(lambda: len(session.policies.slots) == 2, "the second joins")
+            await until(lambda: len(session.engines.policies.slots) == 2, "the second joins")
 
     with cluster_of(1) as (cluster, _):
         asyncio.run(go(cluster))
@@ -168,7 +168,7 @@ def test_a_late_replica_that_cannot_load_takes_no_other_ones_place(monkeypatch):
     async def go():
         async with Session() as session:
             await session.use({"policy": Fleet(ScriptedPolicySpec(), 4, WHOLE, least=1)})
-            await until(lambda: len(session.policies.slots) == 3, "the others join")
+            await until(lambda: len(session.engines.policies.slots) == 3, "the others join")
             held = session.loaded["policy"]
             assert len({seat.node for seat in held.seats}) == 3
             assert set(held.seats) == set(held.engines) == set(held.capacities)

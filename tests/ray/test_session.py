@@ -37,7 +37,7 @@ def test_replicas_change_nothing_but_who_does_the_work(calm):
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_calls_that_die_with_their_actor_are_repeated_and_the_records_say_so(calm, replicas):
     async def kill_the_first_that_works(session):
-        while not session.policies.slots[0].load:
+        while not session.engines.policies.slots[0].load:
             await asyncio.sleep(0)
         ray.kill(session.actors[0], no_restart=False)
 

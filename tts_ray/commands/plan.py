@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(run_table(config, made, gib))
     print(f"\n{made.gpus(config):g} GPUs of {gib:g} GiB in all")
     replicas = {role: model.replicas for role, model in config.models().items()}
-    begin = {role: model.min_replicas or model.replicas for role, model in config.models().items()}
+    begin = {role: model.first_replicas for role, model in config.models().items()}
     if searchers := searchers_for(config.cluster.searchers, replicas, begin):
         print(f"{searchers} searchers")
     for remark in local.remarks if local else ():

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tts_ray.admission import Tell, tell_nobody
 from tts_ray.evaluate import Engines, Solver, Trial, solve
 from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.local_ray import lost_local_ray
 from tts_ray.runtime.watchdog import Watchdog
+from tts_ray.search.tree import Tell, tell_nobody
 from tts_ray.types import Record
 
 

@@ -35,7 +35,7 @@ REMOTE = {"policy": RemotePolicy, "prm": RemoteReward}
 class Report:
     """How a pod does: of each role the replicas it has, those alive, and the share of their time
     that was left unused; the lines it has for the job's log, with their levels; and what its calls
-    tell (see admission.Tell). Lines and calls are those since the last report."""
+    tell (see search.tree.Tell). Lines and calls are those since the last report."""
 
     replicas: dict[str, int]
     alive: dict[str, int]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tts_ray.admission import Tell, tell_nobody
 from tts_ray.errors import EngineDied, EngineError, EnginesLost
 from tts_ray.evaluate import Solver, Trial
 from tts_ray.replicas import ASK_S, Replicas, Slot, Sticky
@@ -19,6 +18,7 @@ from tts_ray.runtime.local_ray import lost_local_ray
 from tts_ray.runtime.pod import Limits
 from tts_ray.runtime.searcher import PodLost, RemoteSearcher
 from tts_ray.runtime.watchdog import Watchdog
+from tts_ray.search.tree import Tell, tell_nobody
 from tts_ray.types import Record, Usage
 
 

@@ -24,7 +24,6 @@ from tts_ray.concurrency import together
 from tts_ray.engines.load import Spec
 from tts_ray.engines.spec import Capacity, Device, environment
 from tts_ray.errors import EngineError, Interrupted, PlacementError
-from tts_ray.replicas import PolicyPool, RewardPool
 from tts_ray.runtime.actors import EngineActor, RemotePolicy, RemoteReward
 from tts_ray.runtime.deal import deal, searchers_for
 from tts_ray.runtime.local_ray import start_local_ray
@@ -350,18 +349,6 @@ class Session:
         """What runs trials on the loaded engines."""
         assert self._engines is not None, "no models are in use"
         return self._engines
-
-    @property
-    def policies(self) -> PolicyPool:
-        """The policy's replicas, where this process drives them itself."""
-        assert isinstance(self._engines, Pod)
-        return self._engines.policies
-
-    @property
-    def rewards(self) -> RewardPool | None:
-        """The reward model's replicas, where this process drives them itself."""
-        assert isinstance(self._engines, Pod)
-        return self._engines.rewards
 
     @property
     def actors(self) -> list[Any]:

@@ -23,6 +23,14 @@ SLICE = 64
 that a single best-of-512 spreads over idle replicas."""
 T = TypeVar("T", Birth, Path)
 
+Tell = Callable[[float, float], None]
+"""Told of policy calls that ended: the tokens of their sequences, and how many those would be if
+every sequence were as long as the longest of its call, which it is kept waiting for."""
+
+
+def tell_nobody(generated: float, kept_waiting: float) -> None:
+    """For who does not ask."""
+
 
 ROOT = Path()
 
@@ -49,8 +57,10 @@ def lineage_of(item: Birth | Path) -> Lineage:
 @dataclass(slots=True)
 class Ledger:
     """What a whole tree did, summed over its branches. `born` are its paths by lineage; `children`
-    and `scratch` count the children that each path was given, by its lineage."""
+    and `scratch` count the children that each path was given, by its lineage. `tell` is told of its
+    policy calls as they end."""
 
+    tell: Tell = tell_nobody
     born: dict[Lineage, Path] = field(default_factory=dict)
     children: dict[Lineage, int] = field(default_factory=dict)
     scratch: dict[Lineage, int] = field(default_factory=dict)
@@ -233,6 +243,8 @@ class Tree:
         paths = [path for path, _ in births]
         proposals, usage = await policy.propose(self.problem, paths, seeds, sampling, whole=whole)
         self.ledger.policy_usage += usage
+        lengths = [sum(len(step.token_ids) for step in steps) for steps in proposals]
+        self.ledger.tell(sum(lengths), len(lengths) * max(lengths))
         if not any(path.steps for path in paths):
             self.ledger.question_tokens = usage.prompt_tokens // len(births)
         children = [
