@@ -1,7 +1,7 @@
 """Every figure that only a GPU can give, in under twenty minutes on one card, without a network.
 
     python benchmarks/gpu.py [--parts searches,scores] [--minutes 20] [--out gpu]
-    python benchmarks/gpu.py --tiny      the same code in miniature on a CPU, in under five minutes
+    python benchmarks/gpu.py --tiny      the same code in miniature on a CPU, in 4 to 6 minutes
 
     checkpoints  models of real shapes with random weights
     searches     tokens/s beside plain generation, busy share, PRM tokens, FLOP/s
